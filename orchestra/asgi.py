@@ -1,0 +1,41 @@
+"""One port for everything: live streams on the event loop, pages and the API on threads.
+
+A sync Django view under ASGI pays a thread hop per middleware and a third of the throughput; a stream on a thread
+would hold that thread for hours. So the path decides.
+"""
+
+import os
+import re
+
+from a2wsgi import WSGIMiddleware
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
+
+streams: ASGI3Application = get_asgi_application()
+
+from django.conf import settings  # noqa: E402 - after django.setup()
+
+from orchestra.wsgi import application as wsgi_application  # noqa: E402
+
+requests = WSGIMiddleware(wsgi_application, workers=settings.ORCHESTRA_WEB_THREADS)
+
+STREAM_PATH = re.compile(r"^/v1/runs/[^/]+/(?:events|ws)/?$")
+
+
+async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Hand a stream to Django's ASGI handler and everything else to the WSGI threads."""
+    if is_stream(scope):
+        await streams(scope, receive, send)
+    else:
+        await requests(scope, receive, send)  # type: ignore[arg-type]  # a2wsgi has its own names for the same types
+
+
+def is_stream(scope: Scope) -> bool:
+    """Tell whether the client asks for a live stream, by path and `Accept` header."""
+    if scope["type"] == "websocket":
+        return True
+    if scope["type"] != "http" or not STREAM_PATH.match(scope["path"]):
+        return False
+    return any(name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"])

@@ -1,0 +1,11 @@
+"""The Celery application: `celery -A orchestra.celery worker --pool=threads`."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
+
+app = Celery("orchestra")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,224 @@
+"""All settings. Every one has a default that runs; the environment (or a `.env` file beside manage.py) changes them."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from orchestra.logs import logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+
+def embedded_url(name: str) -> str:
+    """Give the address that `bin/up` wrote for an embedded service; empty before the first start."""
+    try:
+        return str(json.loads((ORCHESTRA_HOME / "services.json").read_text()).get(name, ""))
+    except FileNotFoundError:
+        return ""
+
+
+def kept_secret(path: Path) -> str:
+    """Read the secret in `path`, and create it first where there is none."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+# Orchestra
+
+ORCHESTRA_HOME = Path(env.str("ORCHESTRA_HOME", default=str(BASE_DIR / ".orchestra"))).expanduser().absolute()
+ORCHESTRA_PORT: int = env.int("ORCHESTRA_PORT", default=8000)
+ORCHESTRA_BASE_URL: str = env.str("ORCHESTRA_BASE_URL", default=f"http://127.0.0.1:{ORCHESTRA_PORT}").rstrip("/")
+ORCHESTRA_WORKERS: int = env.int("ORCHESTRA_WORKERS", default=1)  # worker processes that `up` starts
+ORCHESTRA_WORKER_CONCURRENCY: int = env.int("ORCHESTRA_CONCURRENCY", default=50)  # threads of one worker
+ORCHESTRA_WEB_THREADS: int = env.int("ORCHESTRA_WEB_THREADS", default=32)
+ORCHESTRA_LEASE_SECONDS: float = env.float("ORCHESTRA_LEASE_SECONDS", default=10.0)
+ORCHESTRA_DRAIN_SECONDS: float = env.float("ORCHESTRA_DRAIN_SECONDS", default=2.0)
+ORCHESTRA_EGRESS_ALLOW: frozenset[str] = frozenset(filter(None, env.list("ORCHESTRA_EGRESS_ALLOW", default=[])))
+ORCHESTRA_PLUGINS: list[str] = list(filter(None, env.list("ORCHESTRA_PLUGINS", default=[])))
+ORCHESTRA_LIMITS: dict[str, int] = {}
+
+# Django
+
+DEBUG: bool = env.bool("DEBUG", default=False)
+SECRET_KEY: str = env.str("SECRET_KEY", default="") or kept_secret(ORCHESTRA_HOME / "secret_key")
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CORS_ORIGINS: list[str] = env.list("CORS_ORIGINS", default=[])
+ROOT_URLCONF = "orchestra.urls"
+WSGI_APPLICATION = "orchestra.wsgi.application"
+ASGI_APPLICATION = "orchestra.asgi.application"
+AUTH_USER_MODEL = "accounts.User"
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGIN_URL = "/admin/login/"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_scopes",
+    "orchestra",
+    "apps.common.apps.CommonConfig",
+    "apps.accounts.apps.AccountsConfig",
+    "apps.observability.apps.ObservabilityConfig",
+    "apps.integrations.apps.IntegrationsConfig",
+    "apps.agents.apps.AgentsConfig",
+    "apps.workflows.apps.WorkflowsConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Static files: WhiteNoise serves them from the packages, no collectstatic needed.
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [path for path in (BASE_DIR / "static",) if path.is_dir()]
+WHITENOISE_USE_FINDERS = True
+
+# Browser protection. The cookies are Secure when the public address is https.
+_HTTPS = ORCHESTRA_BASE_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_NAME = "__Host-session" if _HTTPS else "orchestra_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if _HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+
+# PostgreSQL. Without DATABASE_URL it is the embedded one of `bin/up`.
+
+DATABASE_URL: str = (
+    env.str("DATABASE_URL", default="")
+    or embedded_url("database_url")
+    or "postgresql://orchestra@127.0.0.1:5432/orchestra"
+)
+ORCHESTRA_DB_POOL: int = env.int("ORCHESTRA_DB_POOL", default=20)
+
+
+def database(url: str) -> dict[str, Any]:
+    """Describe the database at `url` with the time-outs and the pool that every connection has."""
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    if config["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user@host:5432/name")
+    config["OPTIONS"] = config.get("OPTIONS", {}) | {
+        "pool": {"min_size": 1, "max_size": ORCHESTRA_DB_POOL, "timeout": 10, "max_idle": 300},
+        "prepare_threshold": 5,
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "options": "-c statement_timeout=30s -c lock_timeout=3s -c idle_in_transaction_session_timeout=10s",
+    }
+    return config
+
+
+DATABASES = {"default": database(DATABASE_URL)}
+
+# Redis and Celery. A message is a hint (the row in PostgreSQL decides), so it is acknowledged early and has no result.
+
+REDIS_URL: str = env.str("REDIS_URL", default="") or embedded_url("redis_url") or "redis://127.0.0.1:6379/0"
+CELERY_APP = "orchestra.celery:app"
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_HEARTBEAT = 10
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_EVENT_SERIALIZER = "json"
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+
+# REST
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.common.parsers.JSONParser", "apps.common.parsers.YAMLParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.common.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Orchestra",
+    "DESCRIPTION": "Durable multi-agent workflows.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# Logs go to stderr: lines for people on a terminal, JSON elsewhere.
+
+LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="json")
+LOGGING = logging_config(level=LOG_LEVEL, form=LOG_FORMAT)
