@@ -1,6 +1,11 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class IntegrationsConfig(AppConfig):
     name = "apps.integrations"
     label = "integrations"
+
+    def ready(self) -> None:
+        import_module("apps.integrations.builtin")

@@ -1,0 +1,1 @@
+"""The tools that come with Orchestra; importing this package registers them."""

@@ -1,0 +1,191 @@
+"""What a tool is: a typed function with a name, a description and JSON Schemas."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeVar, get_type_hints, overload
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from apps.common.errors import Fatal
+from apps.common.json import JSON
+from apps.common.validation import describe_failure, invalid_input
+from apps.integrations import registry
+
+Effect = Literal["read", "write", "external_write"]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+
+
+class Log(Protocol):
+    """Where an agent or a tool writes lines that people see in the run's log."""
+
+    def debug(self, event: str, **fields: Any) -> None: ...
+    def info(self, event: str, **fields: Any) -> None: ...
+    def warning(self, event: str, **fields: Any) -> None: ...
+    def error(self, event: str, **fields: Any) -> None: ...
+
+
+def never() -> bool:
+    """Answer `cancelled` where nothing can cancel."""
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolContext:
+    """For whom a tool works: declare a parameter `ctx: ToolContext` to receive it.
+
+    `idempotency_key` is the same when the same call is repeated after a crash, and different for every other
+    call: send it to services that take one, or store it under a unique constraint.
+    """
+
+    organization_id: UUID
+    idempotency_key: str
+    run_id: UUID | None = None
+    node: str | None = None
+    log: Log = field(default_factory=lambda: structlog.get_logger("orchestra.tools"))
+    cancelled: Callable[[], bool] = never
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A registered tool; `services.invoke` is the way to call it."""
+
+    name: str
+    description: str
+    effect: Effect  # read: changes nothing; write: changes rows of ours; external_write: changes the outside world
+    timeout: float  # seconds
+    function: Callable[..., Any]
+
+    @property
+    def origin(self) -> str:
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @cached_property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the object that a call takes."""
+        return self._parameters.model_json_schema()
+
+    @cached_property
+    def output_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the value that a call gives."""
+        return self._result.json_schema(mode="serialization")
+
+    def arguments(self, given: JSON) -> dict[str, Any]:
+        """Give checked keyword arguments, or raises Fatal `invalid_input` that names the field."""
+        try:
+            checked = self._parameters.model_validate({} if given is None else given)
+        except ValidationError as error:
+            raise invalid_input(f"tool '{self.name}'", error) from None
+        return {name: getattr(checked, _field(name)) for name in self._names}
+
+    def result(self, value: Any) -> JSON:
+        """Give the JSON form of what the function returned, or raises Fatal `invalid_output`."""
+        try:
+            checked = self._result.validate_python(value)
+            output: JSON = self._result.dump_python(checked, mode="json", by_alias=True)
+        except ValueError as error:  # pydantic's validation and serialization errors both are one
+            raise Fatal(
+                describe_failure(f"The result of tool '{self.name}' is invalid", error), code="invalid_output"
+            ) from None
+        return output
+
+    @cached_property
+    def wants_context(self) -> bool:
+        return "ctx" in inspect.signature(self.function).parameters
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [name for name in inspect.signature(self.function).parameters if name != "ctx"]
+
+    @cached_property
+    def _parameters(self) -> type[BaseModel]:
+        signature = inspect.signature(self.function)
+        fields: dict[str, Any] = {
+            _field(name): (self._hints.get(name, Any), _declared(name, signature.parameters[name]))
+            for name in self._names
+        }
+        return create_model(self.name, __config__=ConfigDict(extra="forbid", field_title_generator=_title), **fields)
+
+    @cached_property
+    def _result(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self._hints.get("return", Any))
+
+
+def _field(parameter: str) -> str:
+    # A parameter may be called `json` or `copy`, which as a field would hide a method of the pydantic model.
+    return f"arg_{parameter}"
+
+
+def _title(name: str, _field: Any) -> str:
+    return name.removeprefix("arg_").replace("_", " ").capitalize()
+
+
+def _declared(name: str, parameter: inspect.Parameter) -> Any:
+    default = ... if parameter.default is parameter.empty else parameter.default
+    return Field(default, alias=name)
+
+
+@overload
+def tool(function: Function, /) -> Function: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    effect: Effect = "read",
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
+) -> Callable[[Function], Function]: ...
+
+
+def tool(
+    function: Function | None = None,
+    /,
+    *,
+    name: str | None = None,
+    effect: Effect = "read",
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
+) -> Function | Callable[[Function], Function]:
+    """Register a function as a tool that agents, workflows and the API can call.
+
+    The annotations become the input and output JSON Schemas, the docstring becomes the description:
+
+        @tool
+        def word_count(text: str) -> int:
+            "Counts the words of a text."
+            return len(text.split())
+
+    The function stays callable as it was; it may be `async def`, which is better for whatever waits for the
+    network: such a call can be cancelled. A parameter named `ctx` receives the ToolContext.
+
+    `name` defaults to the function's name; give tools of one service a common prefix (`crm.find_customer`).
+    `effect` is "read", "write" (rows of this platform) or "external_write" (the outside world is changed).
+    `timeout` in seconds ends an async call; a sync function has to watch `ctx.cancelled()` by itself.
+
+    To fail, raise Retryable (trying again may help; `retry_after` in seconds) or Fatal (it will not).
+    """
+
+    def register(function: Function) -> Function:
+        registry.register(
+            Tool(
+                name=name or function.__name__,
+                description=inspect.getdoc(function) or "",
+                effect=effect,
+                timeout=timeout,
+                function=function,
+            )
+        )
+        return function
+
+    return register if function is None else register(function)
