@@ -1,6 +1,12 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class AgentsConfig(AppConfig):
     name = "apps.agents"
     label = "agents"
+
+    def ready(self) -> None:
+        import_module("apps.agents.builtin")
+        import_module("apps.agents.discovery").discover()

@@ -1,0 +1,83 @@
+"""Running one agent once: Input in, prep -> exec -> post, Output out."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from apps.agents import registry
+from apps.agents.context import Context
+from apps.agents.registry import AgentType
+from apps.agents.sdk import Agent, Route
+from apps.common.asyncio_loop import run_coroutine
+from apps.common.errors import Fatal
+from apps.common.json import JSON
+from apps.common.validation import describe_failure, invalid_input
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an agent gave: its output as JSON, and the route it chose, if any."""
+
+    output: JSON
+    route: str | None = None
+
+
+def run_agent(
+    name: str,
+    input: JSON,  # noqa: A002
+    ctx: Context,
+    *,
+    config: dict[str, Any] | None = None,
+) -> Result:
+    """Run the registered agent and gives its Result.
+
+    Raises NotFound for an unknown name, InvalidInput (a Fatal) for config or input that does not fit, Fatal
+    `invalid_output` for a result that does not, Cancelled, and whatever the agent raises. Sync methods run in the
+    calling thread, async ones on the process-wide loop; time limits are the caller's.
+    """
+    agent_type = registry.get(name)
+    agent = agent_type.agent(_checked(agent_type.config, config or {}, f"agent '{name}' (config)"))
+    task = _checked(agent_type.input, input, f"agent '{name}'")
+    return _result(agent_type, _live(agent, task, ctx))
+
+
+def _live(agent: Agent, task: Any, ctx: Context) -> Any:
+    task = _finished(agent.prep(task, ctx), ctx)
+    output = _finished(agent.exec(task, ctx), ctx)
+    return _finished(agent.post(task, output, ctx), ctx)
+
+
+def _finished(value: Any, ctx: Context) -> Any:
+    if inspect.iscoroutine(value):
+        return run_coroutine(value, cancelled=lambda: ctx.cancelled)
+    return value
+
+
+def _checked(adapter: TypeAdapter[Any], given: Any, subject: str) -> Any:
+    try:
+        return adapter.validate_python(given)
+    except ValidationError as error:
+        raise invalid_input(subject, error) from None
+
+
+def _result(agent_type: AgentType, returned: Any) -> Result:
+    if isinstance(returned, Route):
+        return Result({} if returned.output is None else _output(agent_type, returned.output), returned.name)
+    output = _output(agent_type, returned)
+    route = output.get("route") if isinstance(output, dict) else None
+    return Result(output, route if isinstance(route, str) else None)
+
+
+def _output(agent_type: AgentType, returned: Any) -> JSON:
+    try:
+        if agent_type.agent.Output is Agent.Output:
+            return to_jsonable_python(returned)  # anything with a JSON form: models, dates and UUIDs too
+        checked = agent_type.output.validate_python(returned)
+        output: JSON = agent_type.output.dump_python(checked, mode="json", by_alias=True)
+    except (ValidationError, PydanticSerializationError) as error:
+        subject = f"The output of agent '{agent_type.name}' is invalid"
+        raise Fatal(describe_failure(subject, error), code="invalid_output") from None
+    return output

@@ -1,0 +1,23 @@
+"""Everything a plugin author imports; see "How to write an agent" in the README."""
+
+from pydantic import BaseModel
+
+from apps.agents.context import Context, LocalContext
+from apps.agents.sdk import Agent, BaseNode, Route
+from apps.common.asyncio_loop import Cancelled
+from apps.common.errors import Fatal, Retryable
+from apps.integrations.tools import ToolContext, tool
+
+__all__ = [
+    "Agent",
+    "BaseModel",
+    "BaseNode",
+    "Cancelled",
+    "Context",
+    "Fatal",
+    "LocalContext",
+    "Retryable",
+    "Route",
+    "ToolContext",
+    "tool",
+]
