@@ -1,0 +1,164 @@
+"""Who may do what, in which organization. Secrets are kept as digests only."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models.functions import Now
+from django_scopes import ScopedManager
+
+from apps.common.ids import uuid7
+from apps.common.models import BaseModel
+
+API_KEY_LIFETIME = timedelta(days=90)
+IDEMPOTENCY_LIFETIME = timedelta(hours=24)
+
+
+class Capability(StrEnum):
+    """What an endpoint asks of the caller."""
+
+    VIEW = "view"
+    RUN = "run"
+    EDIT = "edit"
+    MANAGE = "manage"
+
+
+class Role(models.TextChoices):
+    """What a member or a key may do; each role includes the ones before it."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    EDITOR = "editor"
+    ADMIN = "admin"
+    OWNER = "owner"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Give what this role may do."""
+        return CAPABILITIES[self]
+
+    def includes(self, other: "Role") -> bool:
+        """Tell whether this role may do all that the other may, so that it may be given by its holder."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+CAPABILITIES = {
+    Role.VIEWER: frozenset({Capability.VIEW}),
+    Role.OPERATOR: frozenset({Capability.VIEW, Capability.RUN}),
+    Role.EDITOR: frozenset({Capability.VIEW, Capability.RUN, Capability.EDIT}),
+    Role.ADMIN: frozenset(Capability),
+    Role.OWNER: frozenset(Capability),
+}
+
+
+class User(AbstractUser):
+    """A person who signs in; what they may do is in their memberships."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+
+
+class Organization(BaseModel):
+    """The owner of every other row."""
+
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=50, unique=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OrganizationModel(BaseModel):  # type: ignore[django-manager-missing]
+    """A row of one organization; without `django_scopes.scope(organization=...)` no query reaches it.
+
+    Subclasses index `organization` together with what they sort or filter by.
+    """
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
+
+    # The type checker keeps Django's own manager: django-scopes has no types.
+    if not TYPE_CHECKING:
+        objects = ScopedManager(organization="organization")
+
+    class Meta:
+        abstract = True
+
+
+class Membership(OrganizationModel):
+    """A user's role in an organization."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
+    token_version = models.PositiveIntegerField(default=1)  # raising it ends every token issued before
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "user"], name="one_membership_per_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} as {self.role}"
+
+
+class ApiKey(OrganizationModel):
+    """A program's access to one organization: `ork_<env>_<public id>_<secret>_<checksum>`, shown once."""
+
+    name = models.CharField(max_length=100)
+    public_id = models.CharField(max_length=8, unique=True)
+    digest = models.CharField(max_length=64)  # SHA-256 of the secret: 256 random bits need no slow hash
+    role = models.CharField(max_length=20, choices=Role, default=Role.OPERATOR)
+    scopes = models.JSONField(default=list, blank=True)  # capabilities it is narrowed to; empty: all of its role's
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+        indexes = [models.Index(fields=["organization", "-created_at", "-id"], name="api_key_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.public_id})"
+
+
+class RefreshToken(BaseModel):
+    """One use of a sign-in: refreshing takes this one and makes the next of its family.
+
+    A token that comes back after it was used has been copied: the whole family ends.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    family = models.UUIDField()
+    digest = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["family"], name="refresh_token_family")]
+
+    def __str__(self) -> str:
+        return f"refresh token of {self.user}"
+
+
+class IdempotentRequest(OrganizationModel):
+    """The first answer to an `Idempotency-Key`, given again for a day."""
+
+    key = models.CharField(max_length=255)
+    method = models.CharField(max_length=10)
+    path = models.TextField()
+    body_hash = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)  # null only inside the transaction that does the work
+    response = models.TextField(default="")  # JSON as it was sent, so that a replay is the same to the byte
+    expires_at = models.DateTimeField(db_default=Now() + IDEMPOTENCY_LIFETIME, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "key"], name="one_answer_per_idempotency_key")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
