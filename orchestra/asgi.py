@@ -6,30 +6,36 @@ would hold that thread for hours. So the path decides.
 
 import os
 import re
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from a2wsgi import WSGIMiddleware
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
 
-streams: ASGI3Application = get_asgi_application()
+# Each of the three libraries has its own names for the types of one protocol.
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+streams = get_asgi_application()
 
 from django.conf import settings  # noqa: E402 - after django.setup()
 
 from orchestra.wsgi import application as wsgi_application  # noqa: E402
 
-requests = WSGIMiddleware(wsgi_application, workers=settings.ORCHESTRA_WEB_THREADS)
+requests = WSGIMiddleware(wsgi_application, workers=settings.ORCHESTRA_WEB_THREADS)  # type: ignore[arg-type]
 
 STREAM_PATH = re.compile(r"^/v1/runs/[^/]+/(?:events|ws)/?$")
 
 
-async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Hand a stream to Django's ASGI handler and everything else to the WSGI threads."""
     if is_stream(scope):
         await streams(scope, receive, send)
     else:
-        await requests(scope, receive, send)  # type: ignore[arg-type]  # a2wsgi has its own names for the same types
+        await requests(scope, receive, send)  # type: ignore[arg-type]
 
 
 def is_stream(scope: Scope) -> bool:

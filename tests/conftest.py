@@ -1,0 +1,88 @@
+"""A real PostgreSQL and a real Valkey for every test that asks for the database.
+
+They are the embedded ones, unless DATABASE_URL and REDIS_URL name others.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from orchestra import embedded
+from orchestra.settings import BASE_DIR, database
+from orchestra.supervisor import Program
+
+HOMES = BASE_DIR / ".orchestra" / "tests"
+# A test database may be lost, and must be quick.
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@pytest.fixture(scope="session")
+def services_home() -> Iterator[Path]:
+    """A directory for the embedded services of this test process, named by its pid."""
+    HOMES.mkdir(parents=True, exist_ok=True)
+    for home in HOMES.iterdir():
+        if not psutil.pid_exists(int(home.name)):
+            _remove(home)
+    home = HOMES / str(os.getpid())
+    home.mkdir()
+    yield home
+    _remove(home)
+
+
+def _remove(home: Path) -> None:
+    """Delete the home of a test process, and end what runs in it when that process was killed."""
+    places = {str((home / name).resolve()) for name in ("postgres", "valkey")}
+    for process in psutil.process_iter(["cmdline"]):
+        if any(argument.startswith(tuple(places)) for argument in process.info["cmdline"] or ()):
+            process.kill()
+    embedded.remove_state(home)
+    shutil.rmtree(home)
+
+
+def _run(stack: ExitStack, program: Program, log: Path) -> None:
+    process = program.popen(stack.enter_context(log.open("wb")))
+    stack.callback(process.wait)
+    stack.callback(process.send_signal, program.hurry_signal)
+
+
+@pytest.fixture(scope="session")
+def database_url(services_home: Path) -> Iterator[str]:
+    """The address of a PostgreSQL whose role may create databases."""
+    with ExitStack() as stack:
+        if "DATABASE_URL" in os.environ:
+            yield os.environ["DATABASE_URL"]
+            return
+        server = embedded.prepare_postgres(services_home, *FAST)
+        _run(stack, server.program, services_home / "postgres.log")
+        server.wait_ready()
+        server.provision(createdb=True)
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def redis_url(services_home: Path) -> Iterator[str]:
+    """The address of a Valkey, which the settings name as well."""
+    with ExitStack() as stack:
+        if "REDIS_URL" in os.environ:
+            yield os.environ["REDIS_URL"]
+            return
+        server = embedded.prepare_valkey(services_home)
+        _run(stack, server.program, services_home / "valkey.log")
+        server.wait_ready()
+        settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(database_url: str, redis_url: str) -> None:
+    """Point Django at the services of this test process, before pytest-django creates its database."""
+    settings.DATABASES["default"] = database(database_url)
+    connections.settings = connections.configure_settings(settings.DATABASES)
+    del connections["default"]
