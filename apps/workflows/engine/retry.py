@@ -1,0 +1,34 @@
+"""When a failed attempt is tried again: exponential backoff with full jitter.
+
+Full jitter as in "Exponential Backoff And Jitter" (Brooker, AWS Architecture Blog, 2015):
+the delay is uniform between zero and the capped exponential, so that many failures at one
+moment do not come back at one moment.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a node is tried in all, and how long it rests between two attempts (seconds)."""
+
+    attempts: int = 1
+    delay: float = 1.0
+    backoff: float = 2.0
+    max_delay: float = 60.0
+    jitter: bool = True
+
+
+def next_delay(
+    policy: RetryPolicy, *, attempt: int, retryable: bool, randomness: float, retry_after: float | None = None
+) -> float | None:
+    """Seconds until the next attempt, or None when there is none.
+
+    `attempt` is the number of the attempt that just failed (1 the first), `randomness` a number
+    from 0 up to 1, `retry_after` what the other side asked for: it is the least that is waited.
+    """
+    if not retryable or attempt >= policy.attempts:
+        return None
+    ceiling = min(policy.max_delay, policy.delay * policy.backoff ** min(attempt - 1, 64))
+    delay = ceiling * randomness if policy.jitter else ceiling
+    return max(delay, retry_after or 0.0)
