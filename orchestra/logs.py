@@ -16,6 +16,13 @@ def bounded(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapp
     return event
 
 
+def sober(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Drop what uvicorn and Django add for their own formatters."""
+    for name in ("color_message", "request"):
+        event.pop(name, None)
+    return event
+
+
 def logging_config(*, level: str, form: str) -> dict[str, Any]:
     """Send structlog and standard logging through one handler on stderr."""
     shared: list[Any] = [
@@ -25,6 +32,7 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        sober,
         bounded,
     ]
     structlog.configure(
@@ -56,7 +64,9 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         "loggers": {
             "django": {"level": level, "handlers": [], "propagate": True},
             "django.server": {"level": level, "handlers": [], "propagate": True},
-            "uvicorn": {"level": level, "handlers": [], "propagate": True},
+            "django.request": {"level": "ERROR"},  # a 404 is the client's affair
+            "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
+            "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
         },
     }

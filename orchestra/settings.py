@@ -122,7 +122,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Static files: WhiteNoise serves them from the packages, no collectstatic needed.
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT: str | None = env.str("STATIC_ROOT", default=None)  # for collectstatic, where a proxy serves them
 STATICFILES_DIRS = [path for path in (BASE_DIR / "static",) if path.is_dir()]
 WHITENOISE_USE_FINDERS = True
 
@@ -155,7 +155,7 @@ def database(url: str) -> dict[str, Any]:
     if config["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user@host:5432/name")
     config["OPTIONS"] = config.get("OPTIONS", {}) | {
-        "pool": {"min_size": 1, "max_size": ORCHESTRA_DB_POOL, "timeout": 10, "max_idle": 300},
+        "pool": {"min_size": 1, "max_size": ORCHESTRA_DB_POOL, "timeout": 5, "max_idle": 300},
         "prepare_threshold": 5,
         "connect_timeout": 5,
         "keepalives_idle": 10,

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from django.conf import settings
-from django.db import connections
 
 from orchestra import embedded
-from orchestra.settings import BASE_DIR, database
+from orchestra.connect import point_django_at
+from orchestra.settings import BASE_DIR
 from orchestra.supervisor import Program
 
 HOMES = BASE_DIR / ".orchestra" / "tests"
@@ -68,7 +67,7 @@ def database_url(services_home: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url(services_home: Path) -> Iterator[str]:
-    """The address of a Valkey, which the settings name as well."""
+    """The address of a Valkey."""
     with ExitStack() as stack:
         if "REDIS_URL" in os.environ:
             yield os.environ["REDIS_URL"]
@@ -76,13 +75,10 @@ def redis_url(services_home: Path) -> Iterator[str]:
         server = embedded.prepare_valkey(services_home)
         _run(stack, server.program, services_home / "valkey.log")
         server.wait_ready()
-        settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url
         yield server.url
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(database_url: str, redis_url: str) -> None:
     """Point Django at the services of this test process, before pytest-django creates its database."""
-    settings.DATABASES["default"] = database(database_url)
-    connections.settings = connections.configure_settings(settings.DATABASES)
-    del connections["default"]
+    point_django_at(database_url, redis_url)

@@ -1,0 +1,384 @@
+"""`bin/up`: everything in one terminal.
+
+1. Take the lock of ORCHESTRA_HOME: a second `up` says where the first one is and ends.
+2. End what a killed `up` left running.
+3. Start PostgreSQL and Valkey, unless DATABASE_URL and REDIS_URL name others; migrate.
+4. Start web and workers; meanwhile create the first organization, its owner and a key, and load the demo workflows.
+5. Say where everything is, and keep it running until Ctrl-C.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+from orchestra import embedded, settings
+from orchestra.access import Access, read_access
+from orchestra.supervisor import Program, Supervisor, Terminal, stop_left_behind
+
+SILENCE_SECONDS = 2.0
+WEB_READY_SECONDS = 60.0
+STOP_SIGNALS = {"postgres": signal.SIGINT}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    port: int
+    workers: int
+    demo: bool
+    open_browser: bool
+    reset: bool
+    yes: bool
+
+    @classmethod
+    def chosen(cls, options: Mapping[str, Any]) -> "Options":
+        """Take the options of `add_options` from what argparse found."""
+        return cls(**{name: options[name] for name in cls.__dataclass_fields__})
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `up` to a parser."""
+    parser.add_argument("--port", type=int, default=settings.ORCHESTRA_PORT, help="where the web listens (8000)")
+    parser.add_argument("--workers", type=int, default=settings.ORCHESTRA_WORKERS, help="worker processes (1)")
+    parser.add_argument("--no-demo", dest="demo", action="store_false", help="load no demo workflows")
+    parser.add_argument("--open", dest="open_browser", action="store_true", help="open the browser when ready")
+    parser.add_argument("--reset", action="store_true", help="delete the embedded database and start anew")
+    parser.add_argument("--yes", action="store_true", help="do not ask before --reset")
+
+
+class Stopped(BaseException):
+    """Ctrl-C or SIGTERM, wherever the main thread is."""
+
+
+class Up:
+    """One running `up`.
+
+    Django is imported only when the children are on their way: on two cores three processes that import it one after
+    the other are most of the time a start takes.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.home = settings.ORCHESTRA_HOME
+        self.terminal = Terminal()
+        self.supervisor = Supervisor(self.home / "processes.json", self.terminal)
+        self.started = float(os.environ.get("ORCHESTRA_STARTED", time.time()))
+        self.servers: list[embedded.Postgres | embedded.Valkey] = []
+        self.database_url = os.environ.get("DATABASE_URL", "")
+        self.redis_url = os.environ.get("REDIS_URL", "")
+        self.port = options.port
+        self.url = ""
+
+    def run(self) -> int:
+        """Start everything, keep it running, and stop it when asked; give the exit code."""
+        with lock(self.home / "up.lock") as first:
+            if not first:
+                return self.point_to_the_first()
+            if self.options.reset and not self.may_reset():
+                return 2
+            on_stop_signals(_stop)
+            try:
+                self.start()
+                self.wait()
+            except Stopped:
+                return 0
+            finally:
+                on_stop_signals(signal.SIG_IGN)
+                self.stop()
+        return 0
+
+    def point_to_the_first(self) -> int:
+        """Tell where the Orchestra is that runs already."""
+        known = read_access(self.home)
+        where = f" at {known.url}" if known else ""
+        self.terminal.line(f"Orchestra runs already{where} (state in {self.home}). Stop it there with Ctrl-C.")
+        return 0
+
+    def may_reset(self) -> bool:
+        """Ask the person whether everything may be deleted."""
+        self.terminal.line(f"--reset deletes the embedded database and everything in it: {self.home}")
+        if self.options.yes:
+            return True
+        if not sys.stdin.isatty():
+            self.terminal.line("Nobody is here to ask: add --yes to go on.")
+            return False
+        return input("Type 'yes' to go on: ") == "yes"
+
+    def start(self) -> None:
+        """Bring up one part after the other, and side by side what does not need the other."""
+        self.clean_up()
+        self.start_services()
+        migrated = self.is_migrated()
+        if migrated:
+            self.start_processes()
+        self.migrate()
+        if not migrated:
+            self.start_processes()
+        access = self.prepare_access()
+        self.wait_for_web()
+        self.show(access)
+
+    # The phases
+
+    def clean_up(self) -> None:
+        """End what a killed `up` left running; delete the state when that is asked for."""
+        left = stop_left_behind(self.home / "processes.json", STOP_SIGNALS)
+        if left:
+            self.say("cleanup", f"ended what an earlier start left running: {', '.join(left)}")
+        if self.options.reset:
+            embedded.remove_state(self.home)
+            for name in ("access.json", "migrated"):
+                (self.home / name).unlink(missing_ok=True)
+            self.say("reset", "deleted the embedded database")
+
+    def start_services(self) -> None:
+        """Start the embedded PostgreSQL and Valkey where no other is named."""
+        with self.phase("database", "preparing PostgreSQL and Valkey") as report:
+            if not self.database_url:
+                postgres = embedded.prepare_postgres(self.home)
+                self.database_url = postgres.url
+                self.servers.append(postgres)
+            if not self.redis_url:
+                valkey = embedded.prepare_valkey(self.home)
+                self.redis_url = valkey.url
+                self.servers.append(valkey)
+            self.supervisor.start(*(server.program for server in self.servers))
+            names = [f"{server.program.name} on port {server.port}" for server in self.servers]
+            report.text = " and ".join(names) or "DATABASE_URL and REDIS_URL"
+
+    def is_migrated(self) -> bool:
+        """Tell whether the last start has left this database with these migrations applied."""
+        try:
+            return (self.home / "migrated").read_text() == self.fingerprint()
+        except FileNotFoundError:
+            return False
+
+    def fingerprint(self) -> str:
+        """Give a digest of the database's address and of everything that brings migrations."""
+        apps = settings.BASE_DIR / "apps"
+        names = sorted(str(path.relative_to(apps)) for path in apps.glob("*/migrations/*.py"))
+        packages = (settings.BASE_DIR / "requirements.txt").read_text()
+        return hashlib.sha256("\n".join([self.database_url, packages, *names]).encode()).hexdigest()
+
+    def migrate(self) -> None:
+        """Bring the database up to date."""
+        with self.phase("migrate", "looking for migrations") as report:
+            prepare = with_django()
+            for server in self.servers:
+                server.wait_ready()
+                if isinstance(server, embedded.Postgres):
+                    server.provision()
+            prepare.point_django_at(self.database_url, self.redis_url)
+            count = prepare.pending_migrations()
+            if count:
+                report.text = f"applying {count} migrations"
+                prepare.migrate()
+            report.text = f"{count} migrations applied" if count else "up to date"
+            (self.home / "migrated").write_text(self.fingerprint())
+
+    def start_processes(self) -> None:
+        """Start the web and the workers; they come up while the rest is prepared."""
+        self.port = embedded.free_port(self.options.port)
+        if self.port != self.options.port:
+            self.say("web", f"port {self.options.port} is busy: taking {self.port}")
+        self.url = os.environ.get("ORCHESTRA_BASE_URL", f"http://127.0.0.1:{self.port}").rstrip("/")
+        environment = os.environ | {
+            "ORCHESTRA_HOME": str(self.home),
+            "ORCHESTRA_PORT": str(self.port),
+            "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        workers = [worker(number, environment) for number in range(1, self.options.workers + 1)]
+        self.supervisor.start(web(self.port, environment), *workers)
+
+    def prepare_access(self) -> Access:
+        """Create or renew what a person and a script sign in with, and load the demo workflows."""
+        with self.phase("access", "preparing organization and key") as report:
+            access = with_django().renew_access(self.home, self.url)
+            report.text = f"organization {access.organization}; key and sign-in are in {self.home / 'access.json'}"
+        return access
+
+    def wait_for_web(self) -> None:
+        """Return when the web answers."""
+        with self.phase("web", "waiting for the web") as report:
+            deadline = time.monotonic() + WEB_READY_SECONDS
+            while not answers(f"http://127.0.0.1:{self.port}/health"):
+                if time.monotonic() > deadline:
+                    raise embedded.EmbeddedError("The web does not answer; what it printed above says why.")
+                time.sleep(0.1)
+            report.text = f"answers at {self.url}"
+
+    def show(self, access: Access) -> None:
+        """Print where everything is and lines to paste."""
+        lines = (
+            f"Orchestra is ready: {self.url}",
+            "",
+            f"API docs    {self.url}/v1/docs",
+            f"Admin       {self.url}/admin/",
+            f"Sign in     {access.username} / {access.password or '(the password you chose)'}",
+            f"API key     {access.api_key}",
+        )
+        for line in (*box(*lines), *curl_lines(access), "", "Ctrl-C stops everything and keeps the state."):
+            self.terminal.line(line)
+        if self.options.open_browser:
+            webbrowser.open(self.url)
+
+    def wait(self) -> None:
+        """Stay until somebody stops us; the children restart by themselves."""
+        while True:
+            signal.pause()
+
+    def stop(self) -> None:
+        """Stop what serves people first and the database last."""
+        began = time.monotonic()
+        self.say("stop", "stopping")
+        services = {"postgres", "valkey"} & self.supervisor.children.keys()
+        self.supervisor.stop(self.supervisor.children.keys() - services)
+        self.supervisor.stop(services)
+        self.say("stop", f"stopped in {time.monotonic() - began:.1f} s; the state is kept in {self.home}")
+
+    # What it says
+
+    def say(self, phase: str, text: str) -> None:
+        """Write one line of progress with the seconds since `bin/up` began."""
+        self.terminal.line(f"{time.time() - self.started:4.0f} s  {phase:<9} {text}")
+
+    @contextlib.contextmanager
+    def phase(self, name: str, text: str) -> Iterator["Report"]:
+        """Say what a phase came to when it ends, and that it still runs when it takes long."""
+        report = Report(text)
+        done = threading.Event()
+        began = time.monotonic()
+
+        def keep_talking() -> None:
+            while not done.wait(SILENCE_SECONDS):
+                self.say(name, f"{report.text} ...")
+
+        threading.Thread(target=keep_talking, daemon=True).start()
+        try:
+            yield report
+        finally:
+            done.set()
+        self.say(name, f"{report.text} ({time.monotonic() - began:.1f} s)")
+
+
+@dataclass
+class Report:
+    """What a phase has to say."""
+
+    text: str
+
+
+def web(port: int, environment: dict[str, str]) -> Program:
+    """The web process."""
+    argv = (
+        *(sys.executable, "-m", "uvicorn", "orchestra.asgi:application", "--host", "127.0.0.1", "--port", str(port)),
+        *("--lifespan", "off", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "1"),
+    )
+    return Program("web", argv, environment, stop_seconds=2.5)
+
+
+def worker(number: int, environment: dict[str, str]) -> Program:
+    """One worker process. Nodes mostly wait for the network, so it has many threads."""
+    argv = (
+        *(sys.executable, "-W", "ignore:You're running the worker with superuser"),  # root is welcome here
+        *("-m", "celery", "--quiet", "--app", "orchestra.celery", "worker", "--pool=threads"),
+        *(f"--concurrency={settings.ORCHESTRA_WORKER_CONCURRENCY}", f"--hostname=worker{number}@%h"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    )
+    return Program(f"worker{number}", argv, environment, stop_seconds=settings.ORCHESTRA_DRAIN_SECONDS + 0.8)
+
+
+def with_django() -> ModuleType:
+    """Set Django up, which takes seconds, and give what needs it."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
+    import django  # noqa: PLC0415
+
+    django.setup()
+    from orchestra import prepare  # noqa: PLC0415
+
+    return prepare
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[bool]:
+    """Hold a lock that dies with this process; tell whether nobody else has it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def answers(url: str) -> bool:
+    """Tell whether a GET of `url` succeeds."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - an address of our own
+            return bool(response.status == 200)  # noqa: PLR2004
+    except OSError:
+        return False
+
+
+def box(*lines: str) -> Iterator[str]:
+    """Draw a frame around lines."""
+    width = max(len(line) for line in lines) + 4
+    yield f"\n┌{'─' * width}┐"
+    for line in lines:
+        yield f"│  {line:<{width - 2}}│"
+    yield f"└{'─' * width}┘"
+
+
+def curl_lines(access: Access) -> Iterator[str]:
+    """Give three calls that work when pasted."""
+    head = f"-H 'Authorization: Bearer {access.api_key}'"
+    json_head = "-H 'Content-Type: application/json'"
+    goal = '{"definition": {"name": "hello", "nodes": {"greet": {"agent": "echo"}}}, "input": {"text": "Hello"}}'
+    yield "Try it:"
+    yield f"curl -s {head} {access.url}/v1/workflows"
+    yield f"curl -s -X POST {head} {json_head} -d '{goal}' '{access.url}/v1/runs?wait=10'"
+    yield f"curl -s {head} '{access.url}/v1/runs?limit=5'"
+
+
+def on_stop_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    """Handle everything that asks us to stop in one way; SIGHUP is the closed terminal."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    on_stop_signals(signal.SIG_IGN)  # once is enough: the stop itself must not be cut short
+    raise Stopped
+
+
+def main() -> int:
+    """Run `up` from `bin/up`."""
+    parser = argparse.ArgumentParser(
+        prog="bin/up", description="Run everything in this terminal. Ctrl-C stops it and keeps the state."
+    )
+    add_options(parser)
+    try:
+        return Up(Options.chosen(vars(parser.parse_args()))).run()
+    except embedded.EmbeddedError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
