@@ -135,6 +135,7 @@ class RefreshToken(BaseModel):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     family = models.UUIDField()
     digest = models.CharField(max_length=64, unique=True)
+    password_mark = models.CharField(max_length=16)  # changes with the password: a new one ends every sign-in
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
