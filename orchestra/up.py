@@ -300,7 +300,13 @@ def worker(number: int, environment: dict[str, str]) -> Program:
         *(f"--concurrency={settings.ORCHESTRA_WORKER_CONCURRENCY}", f"--hostname=worker{number}@%h"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     )
-    return Program(f"worker{number}", argv, environment, stop_seconds=settings.ORCHESTRA_DRAIN_SECONDS + 0.8)
+    return Program(
+        f"worker{number}",
+        argv,
+        environment,
+        stop_seconds=settings.ORCHESTRA_DRAIN_SECONDS + 0.8,
+        muted=("worker: Warm shutdown",),
+    )
 
 
 def with_django() -> ModuleType:
