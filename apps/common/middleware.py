@@ -36,11 +36,12 @@ class RequestMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self.on_loop = iscoroutinefunction(get_response)
+        if self.on_loop:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if iscoroutinefunction(self):
+        if self.on_loop:
             return self.on_event_loop(request)
         started = begin(request)
         try:
@@ -95,4 +96,4 @@ def read_chunks(request: HttpRequest) -> None:
         return
     body = read_body(request.META["wsgi.input"], None, MAX_BYTES)
     request.META["CONTENT_LENGTH"] = str(len(body))
-    request._stream = BytesIO(body)  # type: ignore[attr-defined]
+    request._stream = BytesIO(body)

@@ -69,7 +69,7 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
     if error is None:
         return None
     request = context["request"]
-    headers = dict(_headers(error, exception))
+    headers = dict(_headers(error))
     return Response(problem(request, error), status=error.status, headers=headers, content_type=CONTENT_TYPE)
 
 
@@ -93,7 +93,7 @@ def problem(request: Request | HttpRequest, error: DomainError) -> dict[str, Any
 def problem_response(request: HttpRequest, error: DomainError) -> HttpResponse:
     """Answer with an error outside of REST framework's views."""
     body = json.dumps(problem(request, error))
-    return HttpResponse(body, CONTENT_TYPE, error.status, headers=dict(_headers(error, error)))
+    return HttpResponse(body, CONTENT_TYPE, error.status, headers=dict(_headers(error)))
 
 
 def as_domain_error(exception: BaseException | None) -> DomainError | None:
@@ -187,14 +187,12 @@ _FORESEEN: Sequence[tuple[tuple[type[BaseException], ...], Callable[[Any], Domai
 )
 
 
-def _headers(error: DomainError, exception: BaseException) -> Iterator[tuple[str, str]]:
+def _headers(error: DomainError) -> Iterator[tuple[str, str]]:
     yield "Cache-Control", "no-store"
     if error.status == HTTPStatus.UNAUTHORIZED:
         yield "WWW-Authenticate", 'Bearer realm="orchestra"'
     if error.retry_after is not None:
         yield "Retry-After", str(max(1, math.ceil(error.retry_after)))
-    if isinstance(exception, rest_exceptions.MethodNotAllowed) and "Allow" in getattr(exception, "headers", {}):
-        yield "Allow", exception.headers["Allow"]
 
 
 # What Django calls when an error leaves the views (see orchestra/urls.py and CSRF_FAILURE_VIEW). Pages stay pages.

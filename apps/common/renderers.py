@@ -1,6 +1,6 @@
 """JSON out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.http import HttpRequest
@@ -27,7 +27,7 @@ class JSONRenderer(BaseRenderer):
 class AlwaysJson(BaseContentNegotiation):
     """Answers in JSON whatever the client says it accepts: an error it cannot read tells it nothing."""
 
-    def select_parser(self, request: Request, parsers: list[BaseParser]) -> BaseParser | None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Give the parser for the body's media type."""
         sent = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == sent), None)
@@ -35,8 +35,9 @@ class AlwaysJson(BaseContentNegotiation):
     def select_renderer(
         self,
         request: Request | HttpRequest,  # noqa: ARG002 - the framework's signature
-        renderers: list[BaseRenderer],
+        renderers: Iterable[BaseRenderer],
         format_suffix: str | None = None,  # noqa: ARG002
     ) -> tuple[BaseRenderer, str]:
         """Give the first renderer."""
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
