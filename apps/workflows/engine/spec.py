@@ -2,20 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from apps.workflows.engine.durations import Duration, parse_duration
 from apps.workflows.engine.errors import DefinitionError, Issue, did_you_mean, pointer
 from apps.workflows.engine.retry import RetryPolicy
-
-M = TypeVar("M", bound=BaseModel)
+from apps.workflows.engine.validation import MAX_ISSUES, validated
 
 MAX_NODES = 10_000
 MAX_EDGES = 50_000
-MAX_ISSUES = 50  # more than anybody reads at once
 
 _NODE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
 NodeId = Annotated[str, Field(pattern=f"^{_NODE_ID.pattern}$")]
@@ -307,12 +304,18 @@ def parse_definition(document: Any) -> Definition:
         raise DefinitionError([Issue("", "not_an_object", "A workflow definition is an object.")])
     _check_size(document)
     issues: list[Issue] = []
-    header = _validate(Header, {key: value for key, value in document.items() if key != "nodes"}, "", issues)
+    header = validated(Header, {key: value for key, value in document.items() if key != "nodes"}, "", issues)
     nodes = _parse_nodes(document.get("nodes"), issues)
     if issues or header is None:
         raise DefinitionError(issues[:MAX_ISSUES])
     written = {name: getattr(header, name) for name in header.model_fields_set}
     return Definition.model_construct({*written, "nodes"}, **written, nodes=nodes, **_defaults(written))
+
+
+def too_many(where: str, things: str, count: int, most: int) -> Issue:
+    """The issue of a document that is too large."""
+    message = f"A workflow has at most {most:,} {things}; this one has {count:,}."
+    return Issue(where, f"too_many_{things}", message, "Cut it into workflows that run each other.")
 
 
 def definition_schema() -> dict[str, Any]:
@@ -339,13 +342,13 @@ def _defaults(written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_size(document: dict[str, Any]) -> None:
-    for field, most in (("nodes", MAX_NODES), ("edges", MAX_EDGES)):
-        value = document.get(field)
-        if isinstance(value, dict | list) and len(value) > most:
-            message = f"A workflow has at most {most} {field}; this one has {len(value)}."
-            raise DefinitionError(
-                [Issue(pointer(field), f"too_many_{field}", message, "Cut it into workflows that run each other.")]
-            )
+    nodes, edges = document.get("nodes"), document.get("edges")
+    node_count = len(nodes) if isinstance(nodes, dict) else 0
+    needs = [body.get("needs") for body in nodes.values() if isinstance(body, dict)] if isinstance(nodes, dict) else []
+    edge_count = sum(len(value) for value in (edges, *needs) if isinstance(value, list))
+    for field, count, most in (("nodes", node_count, MAX_NODES), ("edges", edge_count, MAX_EDGES)):
+        if count > most:
+            raise DefinitionError([too_many(pointer(field), field, count, most)])
 
 
 def _parse_nodes(raw: Any, issues: list[Issue]) -> dict[str, Node]:
@@ -384,7 +387,7 @@ def _parse_node(raw: Any, where: str, issues: list[Issue]) -> Node | None:
         if inner is None:
             return None
         raw = {**raw, "node": inner}
-    return _validate(model, raw, where, issues)
+    return validated(model, raw, where, issues)
 
 
 def _unknown_type(kind: Any, where: str) -> Issue:
@@ -392,33 +395,3 @@ def _unknown_type(kind: Any, where: str) -> Issue:
         return Issue(where, "missing", "A node has a 'type'.", did_you_mean("", _NODE_TYPES))
     message = f"There is no node type '{str(kind)[:80]}'."
     return Issue(where + "/type", "unknown_node_type", message, did_you_mean(str(kind)[:80], _NODE_TYPES))
-
-
-def _validate(model: type[M], raw: Any, where: str, issues: list[Issue]) -> M | None:
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        issues.extend(_issue(detail, model, where) for detail in error.errors(include_url=False, include_context=False))
-        return None
-
-
-def _issue(detail: ErrorDetails, model: type[BaseModel], where: str) -> Issue:
-    place = [part for part in detail["loc"] if not (isinstance(part, str) and part in _UNION_TAGS)]
-    message = detail["msg"].removeprefix("Value error, ")
-    fix = None
-    if detail["type"] == "extra_forbidden" and place:
-        message = f"There is no field '{place[-1]}' here."
-        names = [field.alias or name for name, field in model.model_fields.items()]
-        fix = did_you_mean(str(place[-1]), names) if len(place) == 1 else None
-    code = {"extra_forbidden": "unknown_field", "value_error": "invalid"}.get(detail["type"], detail["type"])
-    return Issue(where + pointer(*place), code, _sentence(message), fix)
-
-
-# Pydantic names the branch of a union in an error's place; a JSON Pointer has no such part.
-_UNION_TAGS = frozenset(
-    {"str", "float", "list[constrained-str]", "constrained-str", "function-before[parse_duration(), float]"}
-)
-
-
-def _sentence(message: str) -> str:
-    return message[:1].upper() + message[1:].rstrip(".") + "."
