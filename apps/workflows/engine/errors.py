@@ -1,10 +1,12 @@
 """What can be wrong with a definition, an expression or a run, as data."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 _SHOWN = 8  # names in a list of what exists
+_COMPARED = 64  # characters of a name, and names: comparing is slow, and a document may hold thousands of long ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,12 @@ def pointer(*parts: str | int) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was most likely meant to be, or None."""
-    matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    if len(name) > _COMPARED:
+        return None
+    candidates = [known_name for known_name in known if len(known_name) <= 2 * _COMPARED]
+    if len(candidates) > _COMPARED:
+        candidates = _neighbours(name, candidates)
+    matches = get_close_matches(name, candidates, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 
@@ -68,3 +75,15 @@ def did_you_mean(name: str, known: Iterable[str], *, none: str = "none") -> str:
 def shorten(text: str, length: int = 80) -> str:
     """The text, or its beginning where it is longer than `length`."""
     return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _neighbours(name: str, known: Iterable[str]) -> list[str]:
+    """Those of many names that share the longest beginnings and the longest endings with `name`."""
+    forwards = _around(name, sorted(known))
+    backwards = _around(name[::-1], sorted(known_name[::-1] for known_name in known))
+    return list(dict.fromkeys([*forwards, *(reverse[::-1] for reverse in backwards)]))
+
+
+def _around(name: str, names: list[str]) -> list[str]:
+    place = bisect_left(names, name)
+    return names[max(place - _COMPARED // 4, 0) : place + _COMPARED // 4]
