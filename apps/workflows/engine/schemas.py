@@ -9,6 +9,7 @@ import jsonschema_rs
 import orjson
 
 from apps.workflows.engine.errors import Issue, did_you_mean, pointer, shorten
+from apps.workflows.engine.schema_bounds import check_work
 
 MAX_ISSUES = 20
 
@@ -48,11 +49,14 @@ def with_defaults(instance: dict[str, Any], schema: dict[str, Any] | None) -> di
 
 @lru_cache(maxsize=1_000)
 def _compile(schema: bytes) -> Validator:
+    document = orjson.loads(schema)
     try:
+        check_work(document)
         return jsonschema_rs.validator_for(
-            orjson.loads(schema),
+            document,
             retriever=_refuse,
-            pattern_options=jsonschema_rs.RegexOptions(),  # linear time: a pattern cannot hold a worker
+            # Linear time, and small: neither matching nor compiling a pattern can hold a worker.
+            pattern_options=jsonschema_rs.RegexOptions(size_limit=1_000_000),
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise SchemaError(str(error).split("\n")[0]) from None
