@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 from apps.workflows.engine import schemas
 from apps.workflows.engine.errors import DefinitionError, ExpressionError, Issue, did_you_mean, pointer, shorten
-from apps.workflows.engine.expressions import ROOTS, Expression, Reference, compile_expression
+from apps.workflows.engine.expressions import ROOTS, Expression, Reference, compile_expression, plain_path
 from apps.workflows.engine.graph import Graph, GraphEdge
 from apps.workflows.engine.spec import (
-    MAX_ISSUES,
     AgentNode,
     ApprovalNode,
     Definition,
@@ -21,8 +20,17 @@ from apps.workflows.engine.spec import (
     WorkflowNode,
 )
 from apps.workflows.engine.templates import Template, compile_template
+from apps.workflows.engine.validation import MAX_ISSUES
 
 NODE_FIELDS = frozenset({"output", "status", "error", "visit"})
+MAX_CHARACTERS = 150_000  # of all expressions that need the evaluator's compiler, which takes 15 µs for each
+_EXPRESSION_COST = 20  # characters that take as long as what a compilation takes at the least
+_TOO_MANY_EXPRESSIONS = Issue(
+    "",
+    "too_many_expressions",
+    "The expressions of the workflow are too long together.",
+    "Cut it into several workflows.",
+)
 _STARTING = ROOTS | {"visit"}
 _ENDING = _STARTING | {"output", "error"}
 
@@ -124,6 +132,8 @@ class _Compiler:
         self.loop_bound = loop_bound
         self.issues: list[Issue] = []
         self.warnings: list[Issue] = []
+        self.counted: set[str] = set()
+        self.characters = 0
         self.written_keys = frozenset(definition.context) | _saved_keys(definition.nodes.values())
         self.input_names = _declared_inputs(definition.inputs)
 
@@ -144,7 +154,7 @@ class _Compiler:
 
     def _stop_on_issues(self) -> None:
         if self.issues:
-            raise DefinitionError(self.issues[:MAX_ISSUES])
+            raise DefinitionError(self.issues)
 
     # ---- the graph --------------------------------------------------------------------------------
 
@@ -229,7 +239,7 @@ class _Compiler:
         if bare.startswith("{{") and bare.endswith("}}"):  # written as a template by habit; it means the same
             bare = bare[2:-2]
         try:
-            expression = compile_expression(bare, _ENDING)
+            expression = self._expression(bare, _ENDING)
         except ExpressionError as error:
             self._report_expression(where + "/when", text, error)
             return None
@@ -237,12 +247,21 @@ class _Compiler:
         return expression
 
     def _template(self, value: Any, where: str, names: frozenset[str]) -> Template:
-        template = compile_template(
-            value, names, lambda place, text, error: self._report_expression(where + place, text, error)
-        )
+        def report(place: str, text: str, error: ExpressionError) -> None:
+            self._report_expression(where + place, text, error)
+
+        template = compile_template(value, names, report, self._expression)
         for place, expression in template.expressions:
             self._check_references(expression, where + place)
         return template
+
+    def _expression(self, text: str, names: frozenset[str]) -> Expression:
+        if text not in self.counted and plain_path(text.strip()) is None:
+            self.counted.add(text)
+            self.characters += len(text) + _EXPRESSION_COST
+            if self.characters > MAX_CHARACTERS:
+                raise DefinitionError([_TOO_MANY_EXPRESSIONS])
+        return compile_expression(text, names)
 
     def _check_references(self, expression: Expression, where: str) -> None:
         for reference in expression.references:
@@ -326,8 +345,9 @@ class _Compiler:
     # ---- reports ----------------------------------------------------------------------------------
 
     def _report(self, where: str, code: str, message: str, fix: str | None = None) -> None:
-        if len(self.issues) < MAX_ISSUES:
-            self.issues.append(Issue(where, code, message, fix))
+        self.issues.append(Issue(where, code, message, fix))
+        if len(self.issues) >= MAX_ISSUES:  # finding the nearest names of thousands of mistakes would take minutes
+            raise DefinitionError(self.issues)
 
     def _report_expression(self, where: str, text: str, error: ExpressionError) -> None:
         message = f"In '{shorten(text)}': {error.message}" if text else error.message

@@ -28,7 +28,8 @@ MAX_SEEN = 1_000_000  # bytes of JSON an expression may see
 MAX_MADE = 4_000_000  # bytes of JSON an expression may make
 
 ROOTS = frozenset({"inputs", "context", "nodes", "run"})
-_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_PATH = re.compile(r"""[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:"[^"\\]*"|'[^'\\]*')\])*""")
+_PATH_PART = re.compile(r"""[A-Za-z_]\w*|"[^"]*"|'[^']*'""")
 _RESERVED = frozenset({"true", "false", "null", "in"})
 
 
@@ -86,12 +87,19 @@ def compile_expression(text: str, names: frozenset[str] = ROOTS) -> Expression:
         raise ExpressionError("The expression is empty.")
     if len(stripped) > MAX_LENGTH:
         raise ExpressionError(f"The expression has {len(stripped):,} characters; at most {MAX_LENGTH:,} are allowed.")
-    if _PATH.fullmatch(stripped) and not _RESERVED & set(stripped.split(".")):
-        path = tuple(stripped.split("."))
-        if path[0] not in names:
-            raise _unknown_name(path[0], names)
-        return Expression(stripped, (Reference(path),), None, None)
-    return _compile_cel(stripped, names)
+    if (path := plain_path(stripped)) is None:
+        return _compile_cel(stripped, names)
+    if path[0] not in names:
+        raise _unknown_name(path[0], names)
+    return Expression(stripped, (Reference(path),), None, None)
+
+
+def plain_path(text: str) -> tuple[str, ...] | None:
+    """The parts of `a.b["c"]`, which needs no evaluator; None for any other expression."""
+    if not _PATH.fullmatch(text):
+        return None
+    parts = _PATH_PART.findall(text)
+    return None if _RESERVED & set(parts) else tuple(part[1:-1] if part[0] in "\"'" else part for part in parts)
 
 
 def _compile_cel(text: str, names: frozenset[str]) -> Expression:
@@ -324,6 +332,13 @@ def _parse_json(text: str) -> Any:
     return orjson.loads(text)
 
 
+def _merge(below: Any, above: Any) -> dict[str, Any]:
+    both = [_plain(value) for value in (below, above)]
+    if not all(value is None or isinstance(value, dict) for value in both):
+        raise ValueError("merge works on two objects")
+    return (both[0] or {}) | (both[1] or {})
+
+
 def as_text(value: Any) -> str:
     """A value inside a text: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -347,6 +362,7 @@ _FUNCTIONS: dict[str, list[_Signature]] = {
     ],
     "indexOf": [([_STRING, _STRING], _INT, True, str.find)],
     "json": [([_DYN], _STRING, False, lambda value: _bounded(as_text(_plain(value))))],
+    "merge": [([_DYN, _DYN], _DYN, False, _merge)],
     "parseJson": [([_STRING], _DYN, False, _parse_json)],
 }
 

@@ -1,17 +1,20 @@
 """Values with `{{ expression }}` in them, compiled once and rendered against a scope."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from apps.workflows.engine.errors import ExpressionError, pointer
-from apps.workflows.engine.expressions import MAX_MADE, Expression, as_text, compile_expression
+from apps.workflows.engine.expressions import Expression, as_text, compile_expression
 
 MAX_DEPTH = 64
+MAX_RENDERED = 16_000_000  # bytes of JSON that the expressions of one template may make together
 
-OnError = Callable[
-    [str, str, ExpressionError], None
-]  # called with the JSON Pointer, the expression's text and the error
+CompileOne = Callable[[str, frozenset[str]], Expression]
+# Called with the JSON Pointer, the expression's text and the error.
+OnError = Callable[[str, str, ExpressionError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,9 @@ class Template:
 
     def render(self, scope: Mapping[str, Any]) -> Any:
         """The value over `scope`; raises ExpressionError with the expression's text in its message."""
-        return _render(self._body, scope) if self.expressions else self.source
+        if not self.expressions:
+            return self.source
+        return _Renderer(scope, measured=len(self.expressions) > 1).render(self._body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +38,21 @@ class _Text:
 
     parts: tuple[str | Expression, ...]
 
-    def render(self, scope: Mapping[str, Any]) -> Any:
-        if len(self.parts) == 1 and isinstance(self.parts[0], Expression):
-            return _value(self.parts[0], scope)
-        texts = [part if isinstance(part, str) else as_text(_value(part, scope)) for part in self.parts]
-        if sum(map(len, texts)) > MAX_MADE:
-            raise ExpressionError(f"The text becomes longer than {MAX_MADE:,} characters.", code="expression_too_large")
-        return "".join(texts)
 
-
-def compile_template(value: Any, names: frozenset[str], on_error: OnError) -> Template:
+def compile_template(
+    value: Any, names: frozenset[str], on_error: OnError, compile_one: CompileOne = compile_expression
+) -> Template:
     """The compiled form of a JSON value; every expression that does not compile is given to `on_error`."""
-    compiler = _Compiler(names, on_error)
+    compiler = _Compiler(names, on_error, compile_one)
     body = compiler.compile(value, "", 0)
     return Template(value, tuple(compiler.found), body)
 
 
 class _Compiler:
-    def __init__(self, names: frozenset[str], on_error: OnError) -> None:
+    def __init__(self, names: frozenset[str], on_error: OnError, compile_one: CompileOne) -> None:
         self.names = names
         self.on_error = on_error
+        self.compile_one = compile_one
         self.found: list[tuple[str, Expression]] = []
 
     def compile(self, value: Any, where: str, depth: int) -> Any:
@@ -71,7 +71,7 @@ class _Compiler:
         parts: list[str | Expression] = []
         try:
             for is_expression, piece in _pieces(text):
-                parts.append(compile_expression(piece, self.names) if is_expression else piece)
+                parts.append(self.compile_one(piece, self.names) if is_expression else piece)
         except ExpressionError as error:
             self.on_error(where, text, error)
             return text
@@ -116,18 +116,43 @@ def _closing(text: str, start: int) -> int:
     raise ExpressionError("'{{' is not closed by '}}'.")
 
 
-def _render(body: Any, scope: Mapping[str, Any]) -> Any:
-    if isinstance(body, _Text):
-        return body.render(scope)
-    if isinstance(body, dict):
-        return {key: _render(item, scope) for key, item in body.items()}
-    if isinstance(body, list):
-        return [_render(item, scope) for item in body]
-    return body
+class _Renderer:
+    """Puts values in the place of expressions.
 
+    One value may stand in many places, and what is made of that in many again: so what several
+    expressions make together is `measured`, before a chain of nodes doubles it to no end.
+    """
 
-def _value(expression: Expression, scope: Mapping[str, Any]) -> Any:
-    try:
-        return expression.evaluate(scope)
-    except ExpressionError as error:
-        raise ExpressionError(f"{{{{ {expression.text} }}}}: {error.message}", code=error.code, fix=error.fix) from None
+    def __init__(self, scope: Mapping[str, Any], *, measured: bool) -> None:
+        self.scope = scope
+        self.measured = measured
+        self.left = MAX_RENDERED
+
+    def render(self, body: Any) -> Any:
+        if isinstance(body, _Text):
+            return self.text(body.parts)
+        if isinstance(body, dict):
+            return {key: self.render(item) for key, item in body.items()}
+        if isinstance(body, list):
+            return [self.render(item) for item in body]
+        return body
+
+    def text(self, parts: Sequence[str | Expression]) -> Any:
+        if len(parts) == 1 and isinstance(parts[0], Expression):
+            return self.value(parts[0])
+        return "".join(part if isinstance(part, str) else as_text(self.value(part)) for part in parts)
+
+    def value(self, expression: Expression) -> Any:
+        try:
+            value = expression.evaluate(self.scope)
+            if self.measured:
+                self.measure(value)
+        except ExpressionError as error:
+            message = f"{{{{ {expression.text} }}}}: {error.message}"
+            raise ExpressionError(message, code=error.code, fix=error.fix) from None
+        return value
+
+    def measure(self, value: Any) -> None:
+        self.left -= len(orjson.dumps(value)) if isinstance(value, dict | list) else len(str(value))
+        if self.left < 0:
+            raise ExpressionError(f"The value becomes larger than {MAX_RENDERED:,} bytes.", code="expression_too_large")
