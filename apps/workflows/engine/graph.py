@@ -127,9 +127,16 @@ class Graph:
             mask = self.reached_by[edge.source]
         else:
             found = _reach([edge.source], lambda place: (e.source for e in self.incoming[place] if e.source != target))
-            mask = sum(1 << place for place in found)
+            mask = self.bits(found)
         self._blockers[edge.number] = mask
         return mask
+
+    def bits(self, places: Iterable[int]) -> int:
+        """A set of nodes as the bits of one number."""
+        flags = bytearray(len(self.nodes) // 8 + 1)
+        for place in places:
+            flags[place >> 3] |= 1 << (place & 7)
+        return int.from_bytes(flags, "little")
 
     def may_precede(self, earlier: int, later: int) -> bool:
         """Whether the first node can reach the second."""
