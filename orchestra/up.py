@@ -208,7 +208,8 @@ class Up:
     def prepare_access(self) -> Access:
         """Create or renew what a person and a script sign in with, and load the demo workflows."""
         with self.phase("access", "preparing organization and key") as report:
-            access = with_django().renew_access(self.home, self.url)
+            own_database = any(isinstance(server, embedded.Postgres) for server in self.servers)
+            access: Access = with_django().renew_access(self.home, self.url, own_database=own_database)
             report.text = f"organization {access.organization}; key and sign-in are in {self.home / 'access.json'}"
         return access
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.conf import settings
 
 from orchestra import embedded
 from orchestra.connect import point_django_at
@@ -20,6 +21,11 @@ from orchestra.supervisor import Program
 HOMES = BASE_DIR / ".orchestra" / "tests"
 # A test database may be lost, and must be quick.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+def pytest_configure() -> None:
+    """Hash passwords at once: a real hash takes most of a second by design."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")
