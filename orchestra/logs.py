@@ -68,5 +68,6 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
             "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
             "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
+            "psycopg.pool": {"level": "ERROR"},  # one line for every try while the database is away
         },
     }

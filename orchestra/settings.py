@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ def kept_secret(path: Path) -> str:
     return path.read_text().strip()
 
 
+# A command of a person, as against a server: it needs one connection, says at once when there is none, and logs little.
+IS_COMMAND = Path(sys.argv[0]).name in {"manage.py", "up.py"}
+
 # Orchestra
 
 ORCHESTRA_HOME = Path(env.str("ORCHESTRA_HOME", default=str(BASE_DIR / ".orchestra"))).expanduser().absolute()
@@ -56,6 +60,7 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "loca
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ORIGINS: list[str] = env.list("CORS_ORIGINS", default=[])
 ROOT_URLCONF = "orchestra.urls"
+APPEND_SLASH = False
 WSGI_APPLICATION = "orchestra.wsgi.application"
 ASGI_APPLICATION = "orchestra.asgi.application"
 AUTH_USER_MODEL = "accounts.User"
@@ -94,6 +99,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.common.middleware.across_organizations",
 ]
 
 TEMPLATES = [
@@ -157,7 +163,7 @@ def database(url: str) -> dict[str, Any]:
     if config["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user@host:5432/name")
     config["OPTIONS"] = config.get("OPTIONS", {}) | {
-        "pool": {"min_size": 1, "max_size": ORCHESTRA_DB_POOL, "timeout": 5, "max_idle": 300},
+        "pool": False if IS_COMMAND else {"min_size": 1, "max_size": ORCHESTRA_DB_POOL, "timeout": 5, "max_idle": 300},
         "prepare_threshold": 5,
         "connect_timeout": 5,
         "keepalives_idle": 10,
@@ -205,9 +211,10 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": [
         f"apps.common.parsers.{name}" for name in ("JSONParser", "YAMLParser", "TextYAMLParser", "OldYAMLParser")
     ],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.common.openapi.ApiSchema",
     "EXCEPTION_HANDLER": "apps.common.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of the exports
 }
 ORCHESTRA_TRUSTED_PROXIES: int = env.int("ORCHESTRA_TRUSTED_PROXIES", default=0)  # of them set X-Forwarded-For
 
@@ -221,10 +228,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.common.openapi.add_problems",
+    ],
 }
 
-# Logs go to stderr: lines for people on a terminal, JSON elsewhere.
+# Logs go to stderr: JSON, and for people readable lines.
 
-LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO").upper()
-LOG_FORMAT: str = env.str("LOG_FORMAT", default="json")
+LOG_LEVEL: str = env.str("LOG_LEVEL", default="WARNING" if IS_COMMAND else "INFO").upper()
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="console" if IS_COMMAND else "json")
 LOGGING = logging_config(level=LOG_LEVEL, form=LOG_FORMAT)
