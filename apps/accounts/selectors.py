@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django_scopes import scopes_disabled
 
 from apps.accounts.models import ApiKey, Membership, Organization, User
+from apps.common.errors import NotFound
 
 
 def api_key_by_public_id(public_id: str) -> ApiKey | None:
@@ -37,7 +38,11 @@ def keys() -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(revoked_at=None).select_related("created_by")
 
 
-def has_owner(organization: Organization) -> bool:
-    """Tell whether somebody owns the organization."""
-    with scopes_disabled():
-        return Membership.objects.filter(organization=organization, role="owner").exists()
+def organization_for_command(slug: str | None) -> Organization:
+    """Give the organization a command works in: the one named, else the first."""
+    found = organizations().filter(slug=slug).first() if slug else organizations().first()
+    if found is None and slug:
+        raise NotFound(f"There is no organization '{slug}'; `bin/manage organizations list` shows them.")
+    if found is None:
+        raise NotFound("There is no organization yet; `bin/manage organizations create NAME` founds one.")
+    return found

@@ -51,16 +51,17 @@ def loads(document: bytes | str, *, max_bytes: int = MAX_BYTES) -> JSON:
     return value
 
 
-def dumps(value: JSON) -> bytes:
+def dumps(value: JSON, *, indent: bool = False) -> bytes:
     """Write JSON that PostgreSQL stores: NUL and lone surrogates become U+FFFD; NaN and Infinity raise NotJson."""
+    options = _OPTIONS | orjson.OPT_INDENT_2 if indent else _OPTIONS
     try:
-        written = orjson.dumps(value, default=_plain, option=_OPTIONS)
+        written = orjson.dumps(value, default=_plain, option=options)
     except TypeError as error:
         if "surrogates" not in str(error):
             raise NotJson(f"This has no JSON form: {error}.") from None
-        written = orjson.dumps(_storable(value), default=_plain, option=_OPTIONS)
+        written = orjson.dumps(_storable(value), default=_plain, option=options)
     if b"\\u0000" in written:
-        written = orjson.dumps(_storable(value), default=_plain, option=_OPTIONS)
+        written = orjson.dumps(_storable(value), default=_plain, option=options)
     if b"null" in written:  # orjson writes NaN and Infinity as null
         _refuse_non_finite(value)
     return written
