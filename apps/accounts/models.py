@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -73,7 +73,19 @@ class Organization(BaseModel):
         return self.name
 
 
-class OrganizationModel(BaseModel):  # type: ignore[django-manager-missing]
+M = TypeVar("M", bound=models.Model)
+
+if TYPE_CHECKING:
+    ScopedBase = models.Manager
+else:
+    ScopedBase = type(ScopedManager(organization="organization"))
+
+
+class OrganizationManager(ScopedBase[M]):
+    """Reaches the rows of the organization in scope; without a scope every query raises ScopeError."""
+
+
+class OrganizationModel(BaseModel):
     """A row of one organization; without `django_scopes.scope(organization=...)` no query reaches it.
 
     Subclasses index `organization` together with what they sort or filter by.
@@ -81,9 +93,7 @@ class OrganizationModel(BaseModel):  # type: ignore[django-manager-missing]
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
 
-    # The type checker keeps Django's own manager: django-scopes has no types.
-    if not TYPE_CHECKING:
-        objects = ScopedManager(organization="organization")
+    objects = OrganizationManager()
 
     class Meta:
         abstract = True
