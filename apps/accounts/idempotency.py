@@ -1,0 +1,152 @@
+"""Doing an act once, however often it is asked for: `Idempotency-Key`."""
+
+import hashlib
+import re
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
+
+import orjson
+from django.db import connection, transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import Access, OrganizationView
+from apps.accounts.models import IDEMPOTENCY_LIFETIME
+from apps.common import json
+from apps.common.clock import now
+from apps.common.errors import BadRequest, ErrorItem, Invalid
+from apps.common.ids import uuid7
+from apps.common.json import JSON
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+
+Answer: TypeAlias = tuple[int, JSON]  # status and body
+
+_VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
+_FIRST_ERROR_STATUS = 400
+
+
+def run_once(request: Request, work: Callable[[], Answer], *, conceal: Collection[str] = ()) -> Response:
+    """Answer with the work's status and body; under an `Idempotency-Key` it is done once and answered again for a day.
+
+    The work runs in one transaction with the row that remembers its answer:
+
+    1. The row is inserted first. A second request with the key waits there until the first one's transaction ends.
+    2. Committed: the second finds the row and gives the first answer again. Rolled back: the second does the work.
+    3. An error, raised or answered, rolls everything back and is not remembered.
+
+    Fields named in `conceal` (a secret shown once) are null in a repeated answer.
+    """
+    key = request.headers.get(HEADER)
+    with transaction.atomic():
+        if key is None:
+            return _done(*work())
+        access: Access = request.access  # type: ignore[attr-defined]
+        claim = _Claim(access.organization.pk.hex, _checked(key), request)
+        if not claim.is_first():
+            return claim.replay()
+        status, body = work()
+        if status < _FIRST_ERROR_STATUS:
+            claim.remember(status, _concealed(body, conceal))
+        return _done(status, body)
+
+
+V = TypeVar("V", bound=OrganizationView)
+P = ParamSpec("P")
+
+
+def idempotent(
+    handler: Callable[Concatenate[V, Request, P], Response],
+) -> Callable[Concatenate[V, Request, P], Response]:
+    """Make a view's handler keep to the caller's `Idempotency-Key`; it runs inside one transaction."""
+
+    @wraps(handler)
+    def once(view: V, request: Request, /, *args: P.args, **kwargs: P.kwargs) -> Response:
+        def work() -> Answer:
+            response = handler(view, request, *args, **kwargs)
+            return response.status_code, response.data
+
+        return run_once(request, work)
+
+    return once
+
+
+class _Claim:
+    """One request's hold on a key."""
+
+    def __init__(self, organization_id: str, key: str, request: Request) -> None:
+        self.organization_id = organization_id
+        self.key = key
+        body_hash = hashlib.sha256(json.dumps(request.data)).hexdigest()
+        self.fingerprint = request.method or "", request.path, body_hash
+
+    def is_first(self) -> bool:
+        """Insert the row; false when a committed one is there that has not expired."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _INSERT,
+                [uuid7(), self.organization_id, self.key, *self.fingerprint, now() + IDEMPOTENCY_LIFETIME],
+            )
+            return cursor.fetchone() is not None
+
+    def replay(self) -> Response:
+        """Give the first answer again, or raise when the key was used for something else."""
+        with connection.cursor() as cursor:
+            cursor.execute(_SELECT, [self.organization_id, self.key])
+            method, path, body_hash, status, response = cursor.fetchone()
+        if (method, path, body_hash) != self.fingerprint:
+            raise Invalid(
+                f"This {HEADER} was used before, for another request ({method} {path}). Take a new key for a new act.",
+                code="idempotency_key_reused",
+            )
+        replayed = _done(status, orjson.loads(response))
+        replayed[REPLAYED] = "true"
+        return replayed
+
+    def remember(self, status: int, body: JSON) -> None:
+        """Keep the answer; it becomes visible together with the work."""
+        with connection.cursor() as cursor:
+            cursor.execute(_UPDATE, [status, json.dumps(body).decode(), self.organization_id, self.key])
+
+
+# A row whose day is over is taken over as if it were not there.
+_INSERT = """
+INSERT INTO accounts_idempotentrequest AS kept
+    (id, organization_id, key, method, path, body_hash, response, expires_at)
+VALUES (%s, %s, %s, %s, %s, %s, '', %s)
+ON CONFLICT (organization_id, key) DO UPDATE
+    SET method = excluded.method, path = excluded.path, body_hash = excluded.body_hash,
+        status = NULL, response = '', expires_at = excluded.expires_at
+    WHERE kept.expires_at <= statement_timestamp()
+RETURNING id
+"""
+
+_SELECT = """
+SELECT method, path, body_hash, status, response FROM accounts_idempotentrequest
+WHERE organization_id = %s AND key = %s
+"""
+
+_UPDATE = """
+UPDATE accounts_idempotentrequest SET status = %s, response = %s WHERE organization_id = %s AND key = %s
+"""
+
+
+def _done(status: int, body: JSON) -> Response:
+    if status >= _FIRST_ERROR_STATUS:
+        transaction.set_rollback(True)
+    return Response(body, status)
+
+
+def _checked(key: str) -> str:
+    if _VISIBLE_ASCII.fullmatch(key):
+        return key
+    message = f"{HEADER} must be 1 to 255 visible ASCII characters."
+    raise BadRequest(
+        message, code="invalid_idempotency_key", errors=[ErrorItem("", "invalid_idempotency_key", message)]
+    )
+
+
+def _concealed(body: JSON, names: Collection[str]) -> JSON:
+    return {name: None if name in names else value for name, value in body.items()} if names else body
