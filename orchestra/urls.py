@@ -1,8 +1,20 @@
-"""Every address of the product: each app brings its own."""
+"""Every address of the product: each app brings its own, in full."""
 
+from django.apps import apps
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from django.utils.module_loading import module_has_submodule
+
+handler400 = "apps.common.problems.bad_request"
+handler403 = "apps.common.problems.permission_denied"
+handler404 = "apps.common.problems.page_not_found"
+handler500 = "apps.common.problems.server_error"
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    *(
+        path("", include(f"{config.name}.urls"))
+        for config in apps.get_app_configs()
+        if config.name.startswith("apps.") and module_has_submodule(config.module, "urls")
+    ),
 ]
