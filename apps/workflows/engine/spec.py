@@ -261,21 +261,11 @@ class Definition(Header):
     def document(self) -> dict[str, Any]:
         """The definition in canonical form: what was written, in the order of the format, nothing added."""
         written = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        order = [
-            "name",
-            "title",
-            "description",
-            "inputs",
-            "context",
-            "timeout",
-            "nodes",
-            "edges",
-            "outputs",
-            "metadata",
-        ]
-        return {key: written[key] for key in order if key in written}
+        written["nodes"] = {name: _ordered_node(node) for name, node in written["nodes"].items()}
+        return {key: written[key] for key in _ORDER if key in written}
 
 
+_ORDER = ("name", "title", "description", "inputs", "context", "timeout", "nodes", "edges", "outputs", "metadata")
 _NODE_TYPES: dict[str, type[Node]] = {}
 
 
@@ -330,6 +320,15 @@ def definition_schema() -> dict[str, Any]:
     schema["properties"]["nodes"] = {"type": "object", "minProperties": 1, "additionalProperties": node_schema}
     schema["required"] = [*schema.get("required", []), "nodes"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Workflow"}
+
+
+def _ordered_node(node: dict[str, Any]) -> dict[str, Any]:
+    """What a node is comes first, then what leads to it, its type's own fields, and what all nodes have."""
+    common = list(Node.model_fields)
+    first = common[: common.index("input")]
+    own = [field for field in node if field not in common]
+    ordered = {field: node[field] for field in [*first, *own, *common] if field in node}
+    return ordered | {"node": _ordered_node(node["node"])} if isinstance(node.get("node"), dict) else ordered
 
 
 def _defaults(written: Mapping[str, Any]) -> dict[str, Any]:
