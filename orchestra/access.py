@@ -1,8 +1,10 @@
 """How the person at this machine gets in: the first organization, its owner and a key, kept in access.json."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from orchestra.supervisor import write_private
 
 
 @dataclass(frozen=True)
@@ -22,3 +24,9 @@ def read_access(home: Path) -> Access | None:
         return Access(**json.loads((home / "access.json").read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+def write_access(home: Path, access: Access) -> Access:
+    """Replace access.json."""
+    write_private(home / "access.json", json.dumps(asdict(access), indent=2) + "\n")
+    return access

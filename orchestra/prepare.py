@@ -1,9 +1,7 @@
 """What `up` does inside Django: migrations and the first way in."""
 
 import hmac
-import json
 import secrets
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,9 +16,8 @@ from apps.accounts.models import Membership, Organization, Role, User
 from apps.accounts.services.keys import create_key
 from apps.accounts.services.organizations import create_organization
 from apps.common.clock import now
-from orchestra.access import Access, read_access
+from orchestra.access import Access, read_access, write_access
 from orchestra.connect import point_django_at
-from orchestra.supervisor import write_private
 
 __all__ = ["migrate", "pending_migrations", "point_django_at", "renew_access"]
 
@@ -55,8 +52,7 @@ def renew_access(home: Path, url: str, *, own_database: bool) -> Access:
             username=owner.username,
             password=_password(known, owner, may_set=own_database),
         )
-    write_private(home / "access.json", json.dumps(asdict(access), indent=2) + "\n")
-    return access
+    return write_access(home, access)
 
 
 @transaction.atomic

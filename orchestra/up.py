@@ -2,30 +2,34 @@
 
 1. Take the lock of ORCHESTRA_HOME: a second `up` says where the first one is and ends.
 2. End what a killed `up` left running.
-3. Start PostgreSQL and Valkey, unless DATABASE_URL and REDIS_URL name others; migrate.
-4. Start web and workers; meanwhile create the first organization, its owner and a key, and load the demo workflows.
-5. Say where everything is, and keep it running until Ctrl-C.
+3. Start PostgreSQL and Valkey, unless DATABASE_URL and REDIS_URL name others.
+4. Migrate; create the first organization, its owner and a key.
+5. Start web and workers; when nothing has changed since the last start, side by side with 3 and without 4.
+6. Say where everything is, and keep it running until Ctrl-C.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import fcntl
-import hashlib
 import os
 import signal
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
 from orchestra import embedded, settings
-from orchestra.access import Access, read_access
+from orchestra.access import Access, read_access, write_access
+from orchestra.kept import Kept
 from orchestra.supervisor import Program, Supervisor, Terminal, stop_left_behind
 
 SILENCE_SECONDS = 2.0
@@ -67,8 +71,8 @@ class Stopped(BaseException):
 class Up:
     """One running `up`.
 
-    Django is imported only when the children are on their way: on two cores three processes that import it one after
-    the other are most of the time a start takes.
+    On two cores most of a start is the time that web and worker take to import Django. So this process imports it only
+    when something has changed since the last start.
     """
 
     def __init__(self, options: Options) -> None:
@@ -121,14 +125,14 @@ class Up:
     def start(self) -> None:
         """Bring up one part after the other, and side by side what does not need the other."""
         self.clean_up()
+        self.choose_port()
         self.start_services()
-        migrated = self.is_migrated()
-        if migrated:
+        kept = Kept(self.home, self.database_url)
+        if kept.same_code:
             self.start_processes()
-        self.migrate()
-        if not migrated:
+        access = self.prepare(kept)
+        if not kept.same_code:
             self.start_processes()
-        access = self.prepare_access()
         self.wait_for_web()
         self.show(access)
 
@@ -141,7 +145,7 @@ class Up:
             self.say("cleanup", f"ended what an earlier start left running: {', '.join(left)}")
         if self.options.reset:
             embedded.remove_state(self.home)
-            for name in ("access.json", "migrated"):
+            for name in ("access.json", "prepared"):
                 (self.home / name).unlink(missing_ok=True)
             self.say("reset", "deleted the embedded database")
 
@@ -160,43 +164,48 @@ class Up:
             names = [f"{server.program.name} on port {server.port}" for server in self.servers]
             report.text = " and ".join(names) or "DATABASE_URL and REDIS_URL"
 
-    def is_migrated(self) -> bool:
-        """Tell whether the last start has left this database with these migrations applied."""
-        try:
-            return (self.home / "migrated").read_text() == self.fingerprint()
-        except FileNotFoundError:
-            return False
-
-    def fingerprint(self) -> str:
-        """Give a digest of the database's address and of everything that brings migrations."""
-        apps = settings.BASE_DIR / "apps"
-        names = sorted(str(path.relative_to(apps)) for path in apps.glob("*/migrations/*.py"))
-        packages = (settings.BASE_DIR / "requirements.txt").read_text()
-        return hashlib.sha256("\n".join([self.database_url, packages, *names]).encode()).hexdigest()
-
-    def migrate(self) -> None:
-        """Bring the database up to date."""
-        with self.phase("migrate", "looking for migrations") as report:
-            prepare = with_django()
+    def prepare(self, kept: Kept) -> Access:
+        """Migrate, and create or renew what a person and a script sign in with."""
+        with self.phase("prepare", "waiting for the database") as report:
             for server in self.servers:
                 server.wait_ready()
-                if isinstance(server, embedded.Postgres):
-                    server.provision()
-            prepare.point_django_at(self.database_url, self.redis_url)
-            count = prepare.pending_migrations()
-            if count:
-                report.text = f"applying {count} migrations"
-                prepare.migrate()
-            report.text = f"{count} migrations applied" if count else "up to date"
-            (self.home / "migrated").write_text(self.fingerprint())
+            known = kept.access()
+            if known:
+                report.text = "nothing has changed since the last start"
+                access = write_access(self.home, dataclasses.replace(known, url=self.url))
+            else:
+                access = self.prepare_with_django(report)
+                kept.remember(access)
+        return access
 
-    def start_processes(self) -> None:
-        """Start the web and the workers; they come up while the rest is prepared."""
+    def prepare_with_django(self, report: "Report") -> Access:
+        """Do what needs Django, whose import takes seconds."""
+        for server in self.servers:
+            if isinstance(server, embedded.Postgres):
+                server.provision()
+        report.text = "loading the migrations"
+        prepare = with_django()
+        prepare.point_django_at(self.database_url, self.redis_url)
+        count = prepare.pending_migrations()
+        report.text = f"applying {count} migrations"
+        prepare.migrate()
+        report.text = "preparing organization and key"
+        own_database = any(isinstance(server, embedded.Postgres) for server in self.servers)
+        access: Access = prepare.renew_access(self.home, self.url, own_database=own_database)
+        report.text = f"{count} migrations applied; organization {access.organization}, owner and key are ready"
+        return access
+
+    def choose_port(self) -> None:
+        """Take the port that was asked for, or the next one that is free."""
         self.port = embedded.free_port(self.options.port)
         if self.port != self.options.port:
             self.say("web", f"port {self.options.port} is busy: taking {self.port}")
         self.url = os.environ.get("ORCHESTRA_BASE_URL", f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    def start_processes(self) -> None:
+        """Start the web and the workers; they come up while the rest is prepared."""
         environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "orchestra.settings",
             "ORCHESTRA_HOME": str(self.home),
             "ORCHESTRA_PORT": str(self.port),
             "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
@@ -204,14 +213,6 @@ class Up:
         }
         workers = [worker(number, environment) for number in range(1, self.options.workers + 1)]
         self.supervisor.start(web(self.port, environment), *workers)
-
-    def prepare_access(self) -> Access:
-        """Create or renew what a person and a script sign in with, and load the demo workflows."""
-        with self.phase("access", "preparing organization and key") as report:
-            own_database = any(isinstance(server, embedded.Postgres) for server in self.servers)
-            access: Access = with_django().renew_access(self.home, self.url, own_database=own_database)
-            report.text = f"organization {access.organization}; key and sign-in are in {self.home / 'access.json'}"
-        return access
 
     def wait_for_web(self) -> None:
         """Return when the web answers."""
@@ -335,10 +336,12 @@ def lock(path: Path) -> Iterator[bool]:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a GET of `url` succeeds."""
+    """Tell whether a web server answers there."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - an address of our own
-            return bool(response.status == 200)  # noqa: PLR2004
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - an address of our own
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < HTTPStatus.INTERNAL_SERVER_ERROR
     except OSError:
         return False
 

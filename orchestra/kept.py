@@ -1,0 +1,66 @@
+"""What the last `up` left, and whether it still holds."""
+
+import hashlib
+from pathlib import Path
+
+import psycopg
+
+from orchestra import settings
+from orchestra.access import Access, read_access
+from orchestra.supervisor import write_private
+
+ROWS_THAT_LET_IN = """
+    SELECT (SELECT count(*) FROM django_migrations),
+           (SELECT password FROM accounts_user WHERE username = %(username)s),
+           (SELECT (digest, revoked_at, expires_at < now() + interval '30 days')
+              FROM accounts_apikey WHERE public_id = %(public_id)s)
+"""
+
+
+class Kept:
+    """What need not be prepared again.
+
+    The file `prepared` holds a digest of the code that brings migrations, of the database's address, and of the rows
+    that let the owner in: when the digest is the same, there is nothing to prepare.
+    """
+
+    def __init__(self, home: Path, database_url: str) -> None:
+        self.home = home
+        self.database_url = database_url
+        self.code = self._digest_of_code()
+        self.same_code = self._read()[0] == self.code
+
+    def access(self) -> Access | None:
+        """Give what access.json says while all of it still works."""
+        known = read_access(self.home)
+        return known if known and self._read() == [self.code, self._digest_of_rows(known)] else None
+
+    def remember(self, access: Access) -> None:
+        """Write down that everything is prepared."""
+        write_private(self.home / "prepared", f"{self.code} {self._digest_of_rows(access)}")
+
+    def _read(self) -> list[str]:
+        try:
+            return (self.home / "prepared").read_text().split()
+        except FileNotFoundError:
+            return [""]
+
+    def _digest_of_code(self) -> str:
+        apps = settings.BASE_DIR / "apps"
+        migrations = sorted(str(path.relative_to(apps)) for path in apps.glob("*/migrations/*.py"))
+        packages = (settings.BASE_DIR / "requirements.txt").read_text()
+        return digest(self.database_url, packages, *migrations)
+
+    def _digest_of_rows(self, access: Access) -> str:
+        public_id = "".join(access.api_key.split("_")[2:3])
+        try:
+            with psycopg.connect(self.database_url, connect_timeout=5) as connection:
+                rows = connection.execute(ROWS_THAT_LET_IN, {"username": access.username, "public_id": public_id})
+                return digest(*map(str, rows.fetchone() or ()))
+        except psycopg.errors.UndefinedTable:
+            return ""
+
+
+def digest(*facts: str) -> str:
+    """Give a short name of facts."""
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
