@@ -1,0 +1,21 @@
+"""The rows behind workflows and runs."""
+
+from apps.workflows.models.definitions import Workflow, WorkflowVersion
+from apps.workflows.models.people import Approval, Signal
+from apps.workflows.models.progress import Attempt, Blob, ContextEntry, JournalEntry, NodeRun, Run, RunEvent
+from apps.workflows.models.workers import Worker
+
+__all__ = [
+    "Approval",
+    "Attempt",
+    "Blob",
+    "ContextEntry",
+    "JournalEntry",
+    "NodeRun",
+    "Run",
+    "RunEvent",
+    "Signal",
+    "Worker",
+    "Workflow",
+    "WorkflowVersion",
+]
