@@ -1,0 +1,96 @@
+"""The rows of a run while the engine holds them."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from apps.workflows.engine.states import NodeStatus, RunStatus
+
+HELD = datetime(9999, 1, 1, tzinfo=UTC)  # `available_at` of a map item that waits for its turn
+
+
+@dataclass(slots=True)
+class RunRow:
+    """A run, locked."""
+
+    id: UUID
+    organization_id: UUID
+    version_id: UUID
+    workflow_id: UUID | None
+    name: str
+    status: RunStatus
+    input: str
+    marking: dict[str, Any]
+    priority: int
+    last_seq: int
+    visits: int
+    nesting: int
+    parent_id: UUID | None
+    parent_node_id: UUID | None
+    created_by: str
+    started_at: datetime | None
+    now: datetime  # the database's clock when the run was locked
+    output: str | None = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class NodeRow:
+    """A node run."""
+
+    id: UUID
+    run_id: UUID
+    organization_id: UUID
+    node: str
+    visit: int
+    index: int
+    depth: int
+    handler: str
+    status: NodeStatus
+    parent_id: UUID | None = None
+    queue: str = "default"
+    waiting_for: str = ""
+    priority: int = 0
+    available_at: datetime | None = None
+    timeout: float | None = None
+    deadline_at: datetime | None = None
+    hinted_at: datetime | None = None
+    fence: int = 0
+    completed_fence: int | None = None
+    attempt: int = 0
+    lost_count: int = 0
+    open_items: int = 0
+    worker: UUID | None = None
+    input: str | None = None
+    output: str | None = None
+    error: dict[str, Any] | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_item(self) -> bool:
+        """Whether this is an item of a map and not a visit."""
+        return self.index >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that happened, not yet numbered."""
+
+    type: str
+    node: NodeRow | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRow:
+    """A write to a context key."""
+
+    key: str
+    seq: int
+    rank: list[int]
+    value: str
+    node: str
+    node_run_id: UUID | None
