@@ -1,0 +1,1 @@
+"""A handler per node type. Handlers see what they are given, never database rows."""

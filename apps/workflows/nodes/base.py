@@ -1,0 +1,131 @@
+"""What a handler is, and what it may answer."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeAlias
+
+from apps.agents.context import Context
+from apps.common.json import JSON
+from apps.workflows.engine.spec import Node
+
+WaitsFor = Literal["time", "event", "approval", "child", "items"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeError:
+    """Why a node failed, and whether trying again may help."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    retry_after: float | None = None  # seconds, where the other side said so
+    details: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """What expressions, the API and people see."""
+        body: dict[str, Any] = {"code": self.code, "message": self.message, "retryable": self.retryable}
+        return body | ({"details": dict(self.details)} if self.details else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The node is done."""
+
+    output: JSON
+    route: str | None = None  # the way the result names, beside a field `route` of the output
+    refused: bool = False  # a person said no: edges that ask nothing are not taken
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed; the retry policy decides whether the node has."""
+
+    error: NodeError
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A question to people."""
+
+    message: str
+    assignees: list[str]
+    form: dict[str, Any] | None
+    on_timeout: str
+    payload: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRequest:
+    """A run of another workflow."""
+
+    workflow: str
+    version: int | None
+    input: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsRequest:
+    """The items that a map runs its inner node for."""
+
+    items: list[JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRequest:
+    """An event that somebody will send to the run, or has sent already."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing to execute now; `handler.due` answers when the time is over before the news comes."""
+
+    waits_for: WaitsFor
+    due_in: float | None = None  # seconds
+    due_at: datetime | None = None
+    request: ApprovalRequest | ChildRequest | ItemsRequest | EventRequest | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+Outcome: TypeAlias = Completed | Failed | Waiting
+
+
+class NodeContext(Context):
+    """What a handler that executes something sees of its run."""
+
+    input: JSON
+    session: str | None = None
+
+    @abstractmethod
+    def tool_key(self) -> str:
+        """The idempotency key of the node's own call."""
+
+
+class InlineHandler(Protocol):
+    """A node type that only decides: it is evaluated inside the transaction that starts it."""
+
+    def begin(self, spec: Any, fields: Mapping[str, Any]) -> Outcome:
+        """What the node does, from its rendered fields. Raises nothing: a bad value is a Failed."""
+
+    def due(self, spec: Any, state: Mapping[str, Any]) -> Completed | Failed:
+        """What follows when the node waited until its time was over."""
+
+
+class WorkHandler(Protocol):
+    """A node type that executes something: a worker runs it, outside any transaction."""
+
+    def run(self, spec: Any, ctx: NodeContext) -> Completed:
+        """The result; raises Retryable, Fatal or anything else to fail the attempt."""
+
+
+def timed_out(spec: Node, what: str) -> Failed:
+    """The failure of a node whose time was over."""
+    return Failed(NodeError("timeout", f"{what} took longer than {spec.timeout:g} s.", retryable=True))
+
+
+def invalid(message: str) -> Failed:
+    """The failure of a node with a field that cannot be used."""
+    return Failed(NodeError("invalid_field", message))
