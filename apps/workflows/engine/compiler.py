@@ -38,10 +38,17 @@ _ENDING = _STARTING | {"output", "error"}
 class Catalogue(Protocol):
     """What exists beside the workflow, so that names can be checked when it is saved."""
 
-    agents: Collection[str]
-    capabilities: Collection[str]
-    tools: Collection[str]
-    workflows: Collection[str]
+    @property
+    def agents(self) -> Collection[str]: ...
+
+    @property
+    def capabilities(self) -> Collection[str]: ...
+
+    @property
+    def tools(self) -> Collection[str]: ...
+
+    @property
+    def workflows(self) -> Collection[str]: ...
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""The Context of a node in a run: journal, log, progress and cancellation, all under the attempt's fence."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from apps.common.asyncio_loop import Cancelled
+from apps.common.json import JSON
+from apps.observability.run_log import RunLog
+from apps.workflows.nodes.base import NodeContext
+from apps.workflows.services.acting import act_on_run
+from apps.workflows.services.leases import Leases
+from apps.workflows.store import journal
+from apps.workflows.store.rows import NodeRow
+from apps.workflows.store.values import read_value
+
+
+class AttemptContext(NodeContext):
+    """What the handler of a claimed node run sees."""
+
+    def __init__(self, row: NodeRow, leases: Leases) -> None:
+        self.row, self.leases = row, leases
+        self.organization_id, self.run_id = row.organization_id, row.run_id
+        self.node, self.visit, self.attempt = row.node, row.visit, row.attempt
+        self.session = row.state.get("session")
+        self.input = read_value(row.organization_id, row.input)
+        self.log = self._lines = RunLog(row.organization_id, row.run_id, row.id, row.node, row.attempt)
+        self._recorded: list[tuple[str, JSON]] | None = None
+        self._position = 0
+        self._report: dict[str, Any] | None = None
+
+    # ---- journal ----------------------------------------------------------------------------------
+
+    def step(self, name: str, fn: Callable[..., Any], *args: Any) -> Any:
+        """See Context.step."""
+        position, (known, result) = self._next_step(name)
+        return result if known else self._record(position, name, fn(*args))
+
+    async def astep(self, name: str, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        """See Context.astep."""
+        position, (known, result) = await asyncio.to_thread(self._next_step, name)
+        if known:
+            return result
+        made = await fn(*args)
+        return await asyncio.to_thread(self._record, position, name, made)
+
+    def _next_step(self, name: str) -> tuple[int, tuple[bool, JSON]]:
+        self.check_cancelled()
+        if self._recorded is None:
+            self._recorded = journal.read(self.row.organization_id, self.row.id)
+        position = self._position
+        self._position += 1
+        if position >= len(self._recorded):
+            return position, (False, None)
+        recorded, result = self._recorded[position]
+        if recorded != name[:200]:
+            message = f"Step {position + 1} was '{recorded}' in an earlier attempt and is '{name}' now; steps are made in the same order."
+            raise RuntimeError(message)
+        return position, (True, result)
+
+    def _record(self, position: int, name: str, result: JSON) -> JSON:
+        if not journal.write(self.row.organization_id, self.row.id, self.row.fence, position, name, result):
+            raise Cancelled("The attempt was given up while it ran.")
+        return result
+
+    # ---- cancellation and time --------------------------------------------------------------------
+
+    @property
+    def cancelled(self) -> bool:
+        """See Context.cancelled."""
+        return self.overdue or not self.leases.is_wanted(self.row)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the attempt has had all its time."""
+        return self.row.timeout is not None and self.leases.age(self.row) > self.row.timeout
+
+    # ---- what people see --------------------------------------------------------------------------
+
+    def progress(self, fraction: float | None, message: str = "") -> None:
+        """See Context.progress; between two looks of the process only the latest report counts."""
+        self._report = {"fraction": fraction, "message": str(message)[:500]}
+
+    def flush(self) -> None:
+        """Writes what the node has told since the last call: its log and the latest report of progress."""
+        self._lines.flush()
+        report, self._report = self._report, None
+        if report is not None and self.leases.is_wanted(self.row):
+            act_on_run(self.row.run_id, lambda transition: transition.event("node.progress", self.row, **report))
+
+    # ---- effects ----------------------------------------------------------------------------------
+
+    def idempotency_key(self, call: int | None = None) -> str:
+        """See Context.idempotency_key: run, node, visit, index and call."""
+        key = f"{self.row.run_id}:{self.row.node}:{self.row.visit}:{self.row.index}"
+        return key if call is None else f"{key}:{call}"
+
+    def tool_key(self) -> str:
+        """See NodeContext.tool_key."""
+        return self.idempotency_key(0)

@@ -1,0 +1,195 @@
+"""One try of a node by this process: claim it, execute it, bring the result."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from apps.common.asyncio_loop import Cancelled
+from apps.common.database import release_connection
+from apps.common.errors import DomainError, Fatal, NotFound, Retryable
+from apps.workflows.engine.states import CLAIMABLE, NodeStatus
+from apps.workflows.nodes.base import Completed, Failed, NodeError, Outcome
+from apps.workflows.nodes.registry import WORK, names
+from apps.workflows.services.acting import act_on_run
+from apps.workflows.services.attempt_context import AttemptContext
+from apps.workflows.services.compiled import compiled_version
+from apps.workflows.services.leases import Leases
+from apps.workflows.services.transition.transition import Consequences, Transition
+from apps.workflows.store import progress
+from apps.workflows.store.database import transaction
+from apps.workflows.store.rows import NodeRow
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A node run that is this process's to execute, and the version its run is pinned to."""
+
+    row: NodeRow
+    version: UUID
+
+
+def work(node_run: UUID, leases: Leases) -> None:
+    """Claims a node run and goes on through its run for as long as a next node is ready."""
+    claim = take(node_run, leases)
+    while claim is not None:
+        outcome = execute(claim, leases)
+        claim = _settler.settle(claim, outcome, leases)
+
+
+def take(node_run: UUID, leases: Leases) -> Claim | None:
+    """Claims a queued node run; None when it is gone, not due, another's, or was one that only decides."""
+    with transaction() as tx:
+        run = progress.run_of_node(tx, node_run)
+    if run is None:
+        return None
+
+    def act(transition: Transition) -> None:
+        transition.read([node_run])
+        row = transition.rows[node_run]
+        due = row.available_at is not None and row.available_at <= transition.run.now
+        if row.status in CLAIMABLE and due and row.handler in names() and transition.run.status in _CLAIMS:
+            transition.take(row)
+
+    try:
+        consequences = act_on_run(run, act, worker=leases.worker, go_on_with=leases.room(1), inline=True)
+    except NotFound:
+        return None
+    claims = _claims(consequences, leases)
+    return claims[0] if claims else None
+
+
+_CLAIMS = ("pending", "running", "waiting")
+
+
+def execute(claim: Claim, leases: Leases) -> Outcome | None:
+    """What the node's handler gives; None when the attempt is no longer wanted."""
+    row = claim.row
+    compiled = compiled_version(claim.version)
+    node = compiled.node(row.node)
+    spec = node.body.spec if row.is_item and node.body else node.spec
+    ctx = AttemptContext(row, leases)
+    leases.watch(row, ctx)
+    release_connection()
+    try:
+        return WORK[row.handler].run(spec, ctx)
+    except Cancelled:
+        return _timed_out(row) if ctx.overdue else None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge between our process and the node's code
+        return Failed(_error_of(error, row))
+    finally:
+        ctx.flush()
+
+
+def _timed_out(row: NodeRow) -> Failed:
+    return Failed(NodeError("timeout", f"The attempt took longer than {row.timeout:g} s.", retryable=True))
+
+
+def _error_of(error: BaseException, row: NodeRow) -> NodeError:
+    if isinstance(error, Retryable):
+        return NodeError(error.code, str(error), retryable=True, retry_after=error.retry_after)
+    if isinstance(error, Fatal):
+        return NodeError(error.code, str(error))
+    if isinstance(error, DomainError):
+        return NodeError(error.code, error.detail)
+    log.warning("A node raised an error.", action="node_raised", node=row.node, run_id=str(row.run_id), exc_info=error)
+    return NodeError("error", f"{type(error).__name__}: {error}"[:2_000], retryable=True)
+
+
+def _claims(consequences: Consequences, leases: Leases) -> list[Claim]:
+    claims = [Claim(row, consequences.version) for row in consequences.claimed if consequences.version]
+    for claim in claims:
+        leases.hold(claim.row)
+    return claims
+
+
+@dataclass
+class _Result:
+    """A finished attempt on its way into the database."""
+
+    claim: Claim
+    outcome: Outcome | None
+    done: threading.Event = field(default_factory=threading.Event)
+    following: Claim | None = None
+    error: BaseException | None = None
+
+
+class _Settler:
+    """Brings results; those of one run that wait at the same time go into one transaction.
+
+    The first thread with a result for a run writes it; what arrives meanwhile waits and is written
+    by the same thread together. So a wide map costs one commit for many items, and nobody waits
+    for anybody when results come one by one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[UUID, list[_Result]] = defaultdict(list)
+        self._busy: set[UUID] = set()
+
+    def settle(self, claim: Claim, outcome: Outcome | None, leases: Leases) -> Claim | None:
+        """Brings the result; gives the node run to go on with. Raises what the database raises."""
+        result = _Result(claim, outcome)
+        run = claim.row.run_id
+        with self._lock:
+            self._waiting[run].append(result)
+            leads = run not in self._busy
+            self._busy.add(run)
+        if leads:
+            self._lead(run, leases)
+        else:
+            release_connection()
+            result.done.wait()
+        leases.let_go(claim.row)
+        if result.error is not None:
+            raise result.error
+        return result.following
+
+    def _lead(self, run: UUID, leases: Leases) -> None:
+        while results := self._next(run):
+            try:
+                self._write(run, results, leases)
+            except BaseException as error:  # noqa: BLE001 - handed to the thread whose result it was
+                for result in results:
+                    result.error = error
+            for result in results:
+                result.done.set()
+
+    def _next(self, run: UUID) -> list[_Result]:
+        with self._lock:
+            if results := self._waiting.pop(run, []):
+                return results
+            self._busy.discard(run)
+            return []
+
+    def _write(self, run: UUID, results: Sequence[_Result], leases: Leases) -> None:
+        def act(transition: Transition) -> None:
+            transition.read([result.claim.row.id for result in results])
+            for result in results:
+                row = transition.rows[result.claim.row.id]
+                if result.outcome is not None and _accepts(row, result.claim.row.fence):
+                    transition.bring(row, result.outcome)
+            transition.work_in()
+
+        room = leases.room(len(results))
+        consequences = act_on_run(run, act, worker=leases.worker, go_on_with=room, inline=True)
+        for result, claim in zip(results, _claims(consequences, leases), strict=False):
+            result.following = claim
+
+
+def _accepts(row: NodeRow, fence: int) -> bool:
+    """Whether a result with this fence may still be written: nobody has claimed, cancelled or ended the node since."""
+    if row.fence == fence and row.status in (NodeStatus.RUNNING, NodeStatus.QUEUED):
+        return True
+    landed = row.completed_fence == fence  # an earlier try of this very commit, whose answer was lost
+    if not landed:
+        log.info("A late result was refused.", action="fenced", node=row.node, run_id=str(row.run_id), fence=fence)
+    return False
+
+
+_settler = _Settler()

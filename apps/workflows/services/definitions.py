@@ -1,0 +1,100 @@
+"""From what a person sent to a checked definition."""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from apps.agents import registry as agents
+from apps.agents.sdk import BaseNode
+from apps.common.errors import ErrorItem, Invalid
+from apps.common.json import JSON, dumps
+from apps.integrations import registry as tools
+from apps.workflows.engine import dialects
+from apps.workflows.engine.compiler import Compiled, compile_definition
+from apps.workflows.engine.errors import DefinitionError, Issue
+from apps.workflows.models import Workflow
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A definition that may be saved or run."""
+
+    compiled: Compiled
+    dialect: str
+    warnings: list[Issue]
+
+    @cached_property
+    def document(self) -> JSON:
+        """The canonical form."""
+        return self.compiled.definition.document()
+
+    @cached_property
+    def digest(self) -> str:
+        """What makes two definitions the same: SHA-256 of the canonical form, in its order."""
+        return hashlib.sha256(dumps(self.document)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Names:
+    """Everything a definition may name."""
+
+    agents: Collection[str]
+    capabilities: Collection[str]
+    tools: Collection[str]
+    workflows: Collection[str]
+
+
+def check_definition(document: JSON) -> Checked:
+    """The checked definition of a document in any dialect; raises Invalid with every issue and its place."""
+    try:
+        loaded = dialects.load(document, node_classes=node_classes())
+        try:
+            compiled = compile_definition(loaded.definition, known_names())
+        except DefinitionError as error:
+            raise DefinitionError([loaded.relocate(issue) for issue in error.issues]) from None
+    except DefinitionError as error:
+        raise invalid_definition(error) from None
+    return Checked(compiled, loaded.dialect, [loaded.relocate(warning) for warning in compiled.warnings])
+
+
+def invalid_definition(error: DefinitionError) -> Invalid:
+    """The API's error for a document that cannot be used."""
+    count = len(error.issues)
+    first = error.issues[0]
+    detail = f"The definition has {count} problem{'s' if count > 1 else ''}. {first.pointer or 'At the top'}: {first.message}"
+    items = [ErrorItem(issue.pointer, issue.code, issue.message, issue.fix) for issue in error.issues]
+    return Invalid(detail, code="invalid_definition", errors=items)
+
+
+def known_names() -> Names:
+    """What exists in this process and in the organization of the current scope."""
+    known = list(agents.all())
+    return Names(
+        agents=frozenset(agent.name for agent in known),
+        capabilities=frozenset(capability for agent in known for capability in agent.capabilities),
+        tools=frozenset(tool.name for tool in tools.all()),
+        workflows=_WorkflowNames(),
+    )
+
+
+def node_classes() -> dict[str, tuple[str, ...] | None]:
+    """The node classes of the state-machine dialect, each with the targets it declares."""
+    return {agent.name: agent.targets or None for agent in agents.all() if issubclass(agent.agent, BaseNode)}
+
+
+class _WorkflowNames(Collection[str]):
+    """The organization's workflow names, read when the first definition asks."""
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(Workflow.objects.filter(archived_at=None).values_list("name", flat=True))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

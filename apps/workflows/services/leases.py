@@ -1,0 +1,90 @@
+"""What this process holds: node runs, each with the fence it was claimed under."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from apps.common.ids import uuid7
+from apps.workflows.store.rows import NodeRow
+
+
+class Watched(Protocol):
+    """An execution that has something to tell now and then."""
+
+    def flush(self) -> None:
+        """Writes it."""
+
+
+@dataclass
+class Held:
+    """A node run in execution here."""
+
+    row: NodeRow
+    claimed_at: float  # monotonic
+    watched: Watched | None = None
+    wanted: bool = True  # False once it was cancelled, timed out or claimed by another
+
+
+class Leases:
+    """The node runs in execution in this process. The heartbeat looks after them; contexts ask it."""
+
+    def __init__(self, worker: UUID | None = None) -> None:
+        self.worker = worker or uuid7()
+        self.draining = False
+        self._held: dict[UUID, Held] = {}
+        self._lock = threading.Lock()
+
+    def room(self, wanted: int) -> int:
+        """How many of `wanted` further node runs may be claimed: none while the process drains."""
+        return 0 if self.draining else wanted
+
+    def hold(self, row: NodeRow) -> None:
+        """Notes a claim."""
+        with self._lock:
+            self._held[row.id] = Held(row, time.monotonic())
+
+    def watch(self, row: NodeRow, watched: Watched) -> None:
+        """Notes who executes the claim."""
+        if held := self._held.get(row.id):
+            held.watched = watched
+
+    def watched(self) -> list[Watched]:
+        """Everything that executes here."""
+        with self._lock:
+            return [held.watched for held in self._held.values() if held.watched]
+
+    def let_go(self, row: NodeRow) -> None:
+        """Notes that the node run with this fence is no longer executed here."""
+        with self._lock:
+            held = self._held.get(row.id)
+            if held is not None and held.row.fence == row.fence:
+                del self._held[row.id]
+
+    def held(self) -> list[NodeRow]:
+        """The node runs in execution."""
+        with self._lock:
+            return [held.row for held in self._held.values()]
+
+    def fences(self) -> dict[UUID, int]:
+        """The fence of each node run in execution."""
+        return {row.id: row.fence for row in self.held()}
+
+    def keep_only(self, asked: dict[UUID, int], still_held: set[UUID]) -> None:
+        """Tells the contexts of those that were asked about and are not held any more."""
+        with self._lock:
+            for identifier in asked.keys() - still_held:
+                held = self._held.get(identifier)
+                if held is not None and held.row.fence == asked[identifier]:
+                    held.wanted = False
+
+    def is_wanted(self, row: NodeRow) -> bool:
+        """Whether the result of the claim would still be accepted, as far as this process knows."""
+        held = self._held.get(row.id)
+        return held is not None and held.row.fence == row.fence and held.wanted
+
+    def age(self, row: NodeRow) -> float:
+        """Seconds since the claim."""
+        held = self._held.get(row.id)
+        return time.monotonic() - held.claimed_at if held else 0.0

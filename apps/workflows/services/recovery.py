@@ -1,0 +1,129 @@
+"""What keeps runs going when processes die and time passes. Any number of processes may do it; one at a time does.
+
+Each function handles one batch of one kind and gives how many. Every case goes through the run's own
+lock and the same transition as all other news, so that doing it twice, or late, changes nothing.
+"""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+
+from apps.workflows import dispatch
+from apps.workflows.engine.states import NodeStatus
+from apps.workflows.nodes.base import Failed, NodeError
+from apps.workflows.nodes.registry import INLINE
+from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
+from apps.workflows.services.transition import people
+from apps.workflows.services.transition.transition import Transition
+from apps.workflows.store import recovery, workers
+from apps.workflows.store.database import transaction
+from apps.workflows.store.recovery import Place
+from apps.workflows.store.rows import NodeRow
+
+MOST_LOSSES = 5
+HINT_AGAIN_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+def recover(lease: float) -> dict[str, int]:
+    """One round of everything; gives how many of each kind were handled."""
+    return {
+        "workers_lost": bury_workers(lease),
+        "nodes_lost": take_back_lost(),
+        "nodes_timed_out": end_overdue(),
+        "nodes_due": fire_due(),
+        "runs_timed_out": end_late_runs(),
+        "children_ended": hear_children(),
+        "children_orphaned": cancel_orphans(),
+        "hints": hint_again(),
+    }
+
+
+def bury_workers(lease: float) -> int:
+    """Notes which workers have died (their lock is free) or frozen (no heartbeat for `lease` seconds)."""
+    with transaction() as tx:
+        dead = workers.bury(tx, lease)
+    for worker in dead:
+        log.warning("A worker is gone.", action="worker_lost", worker=worker["name"], reason=worker["stop_reason"])
+    return len(dead)
+
+
+def take_back_lost() -> int:
+    """Queues again what dead workers held; a node lost too often fails as poison."""
+    return _each(recovery.lost, NodeStatus.RUNNING, lambda transition, row: transition.lose(row, most=MOST_LOSSES))
+
+
+def end_overdue() -> int:
+    """Ends attempts that are past their time-out: the retry policy decides what follows."""
+
+    def act(transition: Transition, row: NodeRow) -> None:
+        message = f"The attempt took longer than {row.timeout or 0:g} s."
+        transition.bring(row, Failed(NodeError("timeout", message, retryable=True)))
+        transition.work_in()
+
+    return _each(recovery.overdue, NodeStatus.RUNNING, act)
+
+
+def fire_due() -> int:
+    """Goes on with what waited until now."""
+
+    def act(transition: Transition, row: NodeRow) -> None:
+        if row.available_at is None or row.available_at > transition.run.now:
+            return
+        transition.bring(row, INLINE[row.handler].due(transition.node_of(row).spec, row.state))
+        if row.waiting_for == "approval":
+            people.expire(transition.tx, row)
+        transition.work_in()
+
+    return _each(recovery.due, NodeStatus.WAITING, act)
+
+
+def end_late_runs() -> int:
+    """Fails runs that are past their time-out."""
+    with transaction() as tx:
+        late = recovery.late_runs(tx)
+    error = NodeError("timeout", "The run took longer than its workflow allows.")
+    for run in late:
+        act_on_run(run, lambda transition: transition.fail_run(error, None))
+    return len(late)
+
+
+def hear_children() -> int:
+    """Completes nodes whose child run ended without anybody telling them."""
+    with transaction() as tx:
+        waiting = recovery.finished_children(tx)
+    for node_run in waiting:
+        report_to_parent(node_run)
+    return len(waiting)
+
+
+def hint_again() -> int:
+    """Tells workers of node runs that are claimable and that nobody has taken."""
+    with transaction() as tx:
+        forgotten = recovery.unhinted(tx, HINT_AGAIN_SECONDS)
+    dispatch.hint(forgotten)
+    return len(forgotten)
+
+
+def _each(find: Callable[..., list[Place]], status: NodeStatus, act: Callable[[Transition, NodeRow], None]) -> int:
+    with transaction() as tx:
+        places = find(tx)
+    for place in places:
+        act_on_run(place.run, _guarded(place.node_run, status, act))
+    return len(places)
+
+
+def _guarded(
+    node_run: UUID, status: NodeStatus, act: Callable[[Transition, NodeRow], None]
+) -> Callable[[Transition], None]:
+    """`act` on the node run if, now that its run is locked, it still has the status it was found with."""
+
+    def guarded(transition: Transition) -> None:
+        transition.read([node_run])
+        row = transition.rows[node_run]
+        if row.status is status:
+            act(transition, row)
+
+    return guarded

@@ -1,0 +1,170 @@
+"""Starting runs and acting on them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db import transaction as django_transaction
+
+from apps.accounts.models import Organization
+from apps.common.errors import Conflict, ErrorItem, Fatal, Invalid
+from apps.common.ids import uuid7
+from apps.common.json import JSON
+from apps.workflows import dispatch
+from apps.workflows.engine import schemas
+from apps.workflows.engine.states import RUN_ENDED, RunStatus
+from apps.workflows.models import WorkflowVersion
+from apps.workflows.services.acting import act_on_run, begin_run
+from apps.workflows.services.compiled import compiled_version
+from apps.workflows.services.transition.transition import Transition
+from apps.workflows.store import definitions, progress
+from apps.workflows.store.database import patiently, transaction
+from apps.workflows.store.rows import NodeRow
+from apps.workflows.store.values import Packer
+
+SMALLEST_PRIORITY, GREATEST_PRIORITY = -100, 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What somebody wants to run."""
+
+    input: Mapping[str, JSON] = field(default_factory=dict)
+    priority: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    trigger: str = "api"
+    by: str = ""
+
+
+def start_run(*, organization: Organization, version: WorkflowVersion, order: Order) -> UUID:
+    """Adds a run and queues its first nodes in one transaction; gives its id.
+
+    Raises Invalid when the input does not fit the workflow's schema, with a JSON Pointer to each place.
+    """
+    compiled = compiled_version(version.pk)
+    given = _checked_input(compiled.definition.inputs, order.input)
+    identifier = uuid7()
+
+    def add() -> list[tuple[UUID, str]]:
+        with transaction() as tx:
+            packer = Packer(organization.pk)
+            definitions.insert_run(
+                tx,
+                id=identifier,
+                organization=organization.pk,
+                workflow=version.workflow_id,
+                version=version.pk,
+                name=compiled.definition.name,
+                input=_packed(packer, given),
+                priority=order.priority,
+                labels=dict(order.labels),
+                trigger=order.trigger,
+                created_by=order.by,
+                timeout=compiled.definition.timeout,
+            )
+            packer.write(tx)
+            return begin_run(tx, identifier)
+
+    hints = patiently(add)
+    django_transaction.on_commit(lambda: _tell(identifier, hints))
+    return identifier
+
+
+def cancel_run(run: UUID, *, by: str) -> None:
+    """Ends a run and everything in flight, child runs included; a run that was cancelled before stays as it is.
+
+    Running nodes are told within half a second; what they still deliver is refused.
+    """
+
+    def act(transition: Transition) -> None:
+        status = transition.run.status
+        if status in RUN_ENDED and status is not RunStatus.CANCELLED:
+            raise _conflict("cancelled", status)
+        if status not in RUN_ENDED:
+            transition.cancel_run(by)
+
+    act_on_run(run, act)
+
+
+def pause_run(run: UUID, *, by: str) -> None:
+    """Lets running nodes finish and starts no further ones, until `resume_run`."""
+
+    def act(transition: Transition) -> None:
+        if transition.run.status is RunStatus.PAUSED:
+            return
+        if transition.run.status in RUN_ENDED:
+            raise _conflict("paused", transition.run.status)
+        transition.run.status = RunStatus.PAUSED
+        transition.event("run.paused", by=by)
+
+    act_on_run(run, act)
+
+
+def resume_run(run: UUID, *, by: str) -> None:
+    """Goes on with a paused run."""
+
+    def act(transition: Transition) -> None:
+        if transition.run.status is not RunStatus.PAUSED:
+            raise _conflict(
+                "resumed", transition.run.status, "Only a paused run is resumed; a failed one takes 'retry'."
+            )
+        transition.run.status = RunStatus.RUNNING if transition.run.started_at else RunStatus.PENDING
+        transition.event("run.resumed", by=by)
+        for row in progress.open_nodes(transition.tx, run):
+            transition.offer(row)
+
+    act_on_run(run, act)
+
+
+def retry_run(run: UUID, *, by: str) -> None:
+    """Goes on with a failed run from its failed nodes; finished work is not repeated."""
+
+    def act(transition: Transition) -> None:
+        if transition.run.status is not RunStatus.FAILED:
+            raise _conflict("retried", transition.run.status, "Only a failed run is retried; fork one that completed.")
+        transition.event("run.resumed", by=by, reason="retry")
+        transition.resume(_stopped(transition))
+
+    act_on_run(run, act)
+
+
+def _stopped(transition: Transition) -> list[NodeRow]:
+    """The visits that the failed run was in, which its marking still holds as active."""
+    active = transition.marking.active
+    if not active:
+        return []
+    visits = [(name, node.visit) for name, node in active.items()]
+    return [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visits) if not row.is_item]
+
+
+def _checked_input(schema: dict[str, JSON] | None, given: Mapping[str, JSON]) -> dict[str, JSON]:
+    completed = schemas.with_defaults(dict(given), schema)
+    issues = schemas.check(completed, schema, "/input") if schema else []
+    if issues:
+        items = [ErrorItem(issue.pointer, issue.code, issue.message, issue.fix) for issue in issues]
+        raise Invalid(
+            f"The input does not fit the workflow. {issues[0].pointer}: {issues[0].message}",
+            code="invalid_input",
+            errors=items,
+        )
+    return completed
+
+
+def _packed(packer: Packer, given: JSON) -> str:
+    try:
+        return packer.pack(given)
+    except Fatal as error:
+        raise Invalid(str(error), code=error.code) from None
+
+
+def _tell(run: UUID, hints: list[tuple[UUID, str]]) -> None:
+    dispatch.hint(hints)
+    dispatch.wake(run)
+
+
+def _conflict(act: str, status: RunStatus, fix: str = "") -> Conflict:
+    return Conflict(
+        f"The run is {status} and cannot be {act}. {fix}".rstrip(),
+        code="wrong_status",
+        extra={"run_status": str(status)},
+    )

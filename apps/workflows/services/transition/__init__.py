@@ -1,0 +1,1 @@
+"""One transaction of one run: everything that follows from news about its nodes."""
