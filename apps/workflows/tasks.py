@@ -1,0 +1,45 @@
+"""What Celery runs: hints for workers, and the worker's life."""
+
+import os
+from typing import Any
+from uuid import UUID
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from django.conf import settings
+
+from apps.workflows.dispatch import WORK_TASK
+from apps.workflows.worker.runtime import WorkerRuntime
+
+_runtime: WorkerRuntime | None = None
+
+
+@shared_task(name=WORK_TASK, ignore_result=True)
+def work(node_run: str) -> None:
+    """A hint: this node run may be claimable. Waiting here for a free slot is what keeps further hints for others."""
+    try:
+        identifier = UUID(str(node_run))
+    except ValueError:
+        return  # a forged message; only the claim decides, and there is nothing to claim
+    if _runtime is not None:
+        _runtime.offer(identifier)
+
+
+@worker_ready.connect
+def _start(**_: Any) -> None:
+    global _runtime  # noqa: PLW0603 - one worker per process
+    _runtime = WorkerRuntime()
+    _runtime.start()
+
+
+@worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    if _runtime is not None:
+        _runtime.drain()
+
+
+@worker_shutdown.connect
+def _stop(**_: Any) -> None:
+    if _runtime is not None:
+        _runtime.stop(settings.ORCHESTRA_DRAIN_SECONDS)
+        os._exit(0)  # a thread that is stuck in a node must not keep the process

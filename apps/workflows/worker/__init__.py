@@ -1,0 +1,1 @@
+"""The worker process: slots that execute, a heartbeat, a poll and the recovery."""

@@ -1,0 +1,125 @@
+"""A worker process from start to stop."""
+
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+
+from apps.common.database import release_connection
+from apps.workflows.nodes.registry import names
+from apps.workflows.services import attempts, recovery
+from apps.workflows.services.acting import act_on_run
+from apps.workflows.services.leases import Leases
+from apps.workflows.services.transition.transition import Transition
+from apps.workflows.store import recovery as questions
+from apps.workflows.store.database import TRANSIENT, transaction
+from apps.workflows.store.rows import NodeRow
+from apps.workflows.worker.liveness import Liveness
+from apps.workflows.worker.slots import Slots
+
+POLL_SECONDS = 2.0  # hints make it faster; without any this is how late a node may start
+RECOVERY_SECONDS = 1.0
+FLUSH_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerRuntime:
+    """What runs beside Celery's consumer in a worker process."""
+
+    def __init__(self, slots: int | None = None) -> None:
+        self.leases = Leases()
+        self.slots = Slots(slots or settings.ORCHESTRA_WORKER_CONCURRENCY)
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self.liveness = Liveness(self.leases, self.name, self.slots.size)
+        self.stopping = threading.Event()
+
+    def start(self) -> None:
+        """Registers the worker and starts its loops."""
+        self.liveness.start()
+        for loop, seconds in (
+            (self._poll, POLL_SECONDS),
+            (self._recover, RECOVERY_SECONDS),
+            (self._flush, FLUSH_SECONDS),
+        ):
+            threading.Thread(target=self._repeat, args=(loop, seconds), name=loop.__name__, daemon=True).start()
+        log.info("The worker is ready.", action="worker_ready", worker=self.name, slots=self.slots.size)
+
+    def offer(self, node_run: UUID, *, wait: bool = True) -> bool:
+        """Has a slot work on the node run; waits for a free one, or gives False when there is none or the worker stops."""
+        while not self.stopping.is_set():
+            if self.slots.begin(self._work, node_run, seconds=0.2 if wait else 0.0):
+                return True
+            if not wait:
+                return False
+        return False
+
+    def drain(self) -> None:
+        """No new node is claimed from now on."""
+        self.leases.draining = True
+        self.stopping.set()
+
+    def stop(self, seconds: float) -> None:
+        """Lets running nodes finish for so many seconds, hands the rest back and signs off."""
+        self.drain()
+        self.slots.wait_idle(seconds)
+        for row in self.leases.held():
+            self._hand_back(row)
+        self.liveness.stop()
+        log.info("The worker has stopped.", action="worker_stopped", worker=self.name)
+
+    def _work(self, node_run: UUID) -> None:
+        attempts.work(node_run, self.leases)
+        while not self.stopping.is_set() and (following := self._pick()) is not None:
+            attempts.work(following, self.leases)
+
+    def _pick(self) -> UUID | None:
+        """Something else to do before the slot is given up; not always the first, or all slots would want the same."""
+        with transaction() as tx:
+            waiting = questions.claimable(tx, names(), limit=self.slots.size)
+        return random.choice(waiting) if waiting else None  # noqa: S311
+
+    def _poll(self) -> None:
+        if free := self.slots.free:
+            with transaction() as tx:
+                waiting = questions.claimable(tx, names(), limit=free)
+            for node_run in waiting:
+                self.offer(node_run, wait=False)
+
+    def _recover(self) -> None:
+        if self.liveness.leads:
+            recovery.recover(settings.ORCHESTRA_LEASE_SECONDS)
+
+    def _flush(self) -> None:
+        for watched in self.leases.watched():
+            watched.flush()
+
+    def _hand_back(self, row: NodeRow) -> None:
+        def act(transition: Transition) -> None:
+            transition.read([row.id])
+            current = transition.rows[row.id]
+            if current.fence == row.fence and current.status == "running":
+                transition.release(current)
+
+        act_on_run(row.run_id, act)
+
+    def _repeat(self, loop: Callable[[], object], seconds: float) -> None:
+        """Calls `loop` again and again; what fails is said and tried again, as the database may be away."""
+        while not self.stopping.wait(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
+            try:
+                loop()
+            except TRANSIENT as error:
+                log.warning(
+                    "The database does not answer.", action="database_silent", loop=loop.__name__, error=str(error)
+                )
+                time.sleep(1)
+            except Exception:
+                log.exception("A loop of the worker failed.", action="loop_failed", loop=loop.__name__)
+            finally:
+                release_connection()
