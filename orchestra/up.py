@@ -295,11 +295,11 @@ def web(port: int, environment: dict[str, str]) -> Program:
 
 
 def worker(number: int, environment: dict[str, str]) -> Program:
-    """One worker process. Nodes mostly wait for the network, so it has many threads."""
+    """One worker process; Celery brings it the hints, and it executes nodes on threads of its own."""
     argv = (
         *(sys.executable, "-W", "ignore:You're running the worker with superuser"),  # root is welcome here
-        *("-m", "celery", "--quiet", "--app", "orchestra.celery", "worker", "--pool=threads"),
-        *(f"--concurrency={settings.ORCHESTRA_WORKER_CONCURRENCY}", f"--hostname=worker{number}@%h"),
+        *("-m", "celery", "--quiet", "--app", "orchestra.celery", "worker", "--pool=solo"),
+        f"--hostname=worker{number}@%h",
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     )
     return Program(
