@@ -1,4 +1,4 @@
-"""The Celery application: `celery -A orchestra.celery worker --pool=threads`."""
+"""The Celery application: `celery -A orchestra.celery worker --pool=solo`."""
 
 import os
 
