@@ -99,7 +99,7 @@ class Context(ABC):
 class LocalContext(Context):
     """A Context outside any run: for one call over the API or the command line, and for tests of agents.
 
-    Steps are called directly, progress and the idempotency key live in memory; `cancel()` cancels.
+    Steps are called directly and progress stays in memory; `cancel()` cancels. `key` is the idempotency key.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class LocalContext(Context):
         node: str | None = None,
         visit: int = 1,
         attempt: int = 1,
+        key: str | None = None,
         log: Log | None = None,
         cancelled: Callable[[], bool] = never,
     ) -> None:
@@ -116,7 +117,7 @@ class LocalContext(Context):
         self.node, self.visit, self.attempt = node, visit, attempt
         self.log = log or structlog.get_logger("orchestra.agents")
         self.reports: list[tuple[float | None, str]] = []  # what `progress` was told
-        self._key = f"local:{uuid4()}"
+        self._key = key or f"local:{uuid4()}"
         self._asked_to_stop = False
         self._is_cancelled = cancelled
 

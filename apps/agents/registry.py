@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter
 
 from apps.common.errors import NotFound
+from apps.common.json import JSON
 from apps.common.registry import Registry, nearest
 
 if TYPE_CHECKING:
@@ -51,6 +52,16 @@ class AgentType:
     def targets(self) -> tuple[str, ...]:
         """The node classes or ids that a state-machine node may route to; empty for other agents."""
         return tuple(getattr(self.agent, "targets", ()))
+
+    def addressed(self, task: JSON, capability: str) -> JSON:
+        """Give the task as the agent needs it when it was chosen for a capability.
+
+        An agent that can do several things learns from `task_type` which one is meant.
+        """
+        fields = getattr(self.agent.Input, "model_fields", {})
+        if isinstance(task, dict) and "task_type" in fields and "task_type" not in task:
+            return {"task_type": capability, **task}
+        return task
 
     @cached_property
     def config(self) -> TypeAdapter[Any]:

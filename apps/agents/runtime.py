@@ -39,9 +39,14 @@ def run_agent(
     calling thread, async ones on the process-wide loop; time limits are the caller's.
     """
     agent_type = registry.get(name)
-    agent = agent_type.agent(_checked(agent_type.config, config or {}, f"agent '{name}' (config)"))
+    agent = agent_type.agent(check_config(agent_type, config))
     task = _checked(agent_type.input, input, f"agent '{name}'")
     return _result(agent_type, _live(agent, task, ctx))
+
+
+def check_config(agent_type: AgentType, config: dict[str, Any] | None) -> Any:
+    """Give the config as the agent's Config, or raise InvalidInput."""
+    return _checked(agent_type.config, config or {}, f"agent '{agent_type.name}' (config)")
 
 
 def _live(agent: Agent, task: Any, ctx: Context) -> Any:
