@@ -6,13 +6,15 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[dhms])")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 LONGEST = 10 * 365 * 86_400.0  # ten years, so that a date never overflows
 
 
 def parse_duration(value: Any) -> Any:
     """Seconds for `value`; anything that is not a duration's spelling is returned as it is."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are no durations")
     if not isinstance(value, str):
         return value
     text = value.replace(" ", "")
