@@ -1,0 +1,66 @@
+"""Every pair of statuses: which may follow which."""
+
+from itertools import product
+
+import pytest
+
+from apps.workflows.engine.states import (
+    CLAIMABLE,
+    NODE_ENDED,
+    RUN_ENDED,
+    NodeStatus,
+    RunStatus,
+    node_may_become,
+    run_may_become,
+)
+
+RUN_MAY = """
+    pending: running waiting paused completed failed cancelled
+    running: waiting paused completed failed cancelled
+    waiting: running paused completed failed cancelled
+    paused: running waiting completed failed cancelled
+    completed:
+    failed: running
+    cancelled:
+"""
+NODE_MAY = """
+    queued: running completed failed cancelled
+    running: completed failed cancelled waiting retrying queued
+    waiting: queued failed cancelled
+    retrying: running completed failed cancelled
+    completed:
+    failed: queued
+    cancelled: queued
+    skipped:
+"""
+
+
+def read(table: str) -> dict[str, list[str]]:
+    rows = (line.split(":") for line in table.strip().splitlines())
+    return {status.strip(): following.split() for status, following in rows}
+
+
+@pytest.mark.parametrize(("current", "following"), list(product(RunStatus, repeat=2)))
+def test_a_run_changes_as_the_table_says(current: RunStatus, following: RunStatus) -> None:
+    assert run_may_become(current, following) == (following in read(RUN_MAY)[current])
+
+
+@pytest.mark.parametrize(("current", "following"), list(product(NodeStatus, repeat=2)))
+def test_a_node_run_changes_as_the_table_says(current: NodeStatus, following: NodeStatus) -> None:
+    assert node_may_become(current, following) == (following in read(NODE_MAY)[current])
+
+
+@pytest.mark.parametrize("status", sorted(RUN_ENDED - {RunStatus.FAILED}))
+def test_nothing_follows_the_end_of_a_run_but_sending_a_failed_one_on(status: RunStatus) -> None:
+    assert not any(run_may_become(status, following) for following in RunStatus)
+
+
+def test_only_a_person_may_send_an_ended_node_run_on_and_only_to_the_queue() -> None:
+    following = {after for ended in NODE_ENDED for after in NodeStatus if node_may_become(ended, after)}
+
+    assert following == {NodeStatus.QUEUED}
+
+
+@pytest.mark.parametrize("status", sorted(CLAIMABLE))
+def test_what_can_be_claimed_may_run(status: NodeStatus) -> None:
+    assert node_may_become(status, NodeStatus.RUNNING)
