@@ -32,7 +32,7 @@ from orchestra.access import Access, read_access, write_access
 from orchestra.kept import Kept
 from orchestra.supervisor import Program, Supervisor, Terminal, stop_left_behind
 
-SILENCE_SECONDS = 2.0
+FIRST_WORD_SECONDS, SILENCE_SECONDS = 1.0, 2.0
 WEB_READY_SECONDS = 60.0
 STOP_SIGNALS = {"postgres": signal.SIGINT}
 
@@ -267,8 +267,10 @@ class Up:
         began = time.monotonic()
 
         def keep_talking() -> None:
-            while not done.wait(SILENCE_SECONDS):
+            pause = FIRST_WORD_SECONDS
+            while not done.wait(pause):
                 self.say(name, f"{report.text} ...")
+                pause = SILENCE_SECONDS
 
         threading.Thread(target=keep_talking, daemon=True).start()
         try:
