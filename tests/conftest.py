@@ -18,6 +18,8 @@ from orchestra.connect import point_django_at
 from orchestra.settings import BASE_DIR
 from orchestra.supervisor import Program
 
+pytest_plugins = ["tests.fixtures"]
+
 HOMES = BASE_DIR / ".orchestra" / "tests"
 # A test database may be lost, and must be quick.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")

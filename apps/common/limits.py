@@ -153,3 +153,10 @@ class _Memory:
 
 
 _memory = _Memory()
+
+
+def forget_all(*, everywhere: bool) -> None:
+    """Make every allowance of this process, or of all, whole again, as tests need it."""
+    _memory.full_at.clear()
+    if everywhere:
+        redis.ask(lambda client: [client.delete(key) for key in client.scan_iter(_key("*"))])

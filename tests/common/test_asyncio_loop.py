@@ -1,0 +1,132 @@
+import asyncio
+import contextvars
+import os
+import threading
+import time
+
+import pytest
+
+from apps.common.asyncio_loop import Cancelled, run_coroutine
+
+
+async def later(value, seconds=0.0):
+    await asyncio.sleep(seconds)
+    return value
+
+
+def test_the_result_comes_to_the_calling_thread():
+    assert run_coroutine(later(42)) == 42
+
+
+def test_an_error_comes_to_the_calling_thread():
+    async def fail():
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        run_coroutine(fail())
+
+
+def test_a_time_out_of_the_coroutine_is_its_own():
+    async def fail():
+        raise TimeoutError("mine")
+
+    with pytest.raises(TimeoutError, match="mine"):
+        run_coroutine(fail(), timeout=10)
+
+
+def test_all_calls_share_one_thread():
+    async def where():
+        return threading.get_ident()
+
+    threads = [threading.Thread(target=lambda: seen.add(run_coroutine(where()))) for _ in range(8)]
+    seen = set()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(seen) == 1
+    assert threading.get_ident() not in seen
+
+
+def test_calls_overlap():
+    started = time.monotonic()
+    threads = [threading.Thread(target=run_coroutine, args=(later(1, 0.3),)) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert time.monotonic() - started < 1.5
+
+
+def test_context_variables_of_the_caller_are_seen():
+    variable = contextvars.ContextVar("variable")
+    variable.set("caller's")
+
+    async def read():
+        return variable.get()
+
+    assert run_coroutine(read()) == "caller's"
+
+
+def test_a_time_out_stops_the_coroutine():
+    ended = []
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cleaned up")
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"No result after 0\.1 s"):
+        run_coroutine(work(), timeout=0.1)
+
+    assert ended == ["cleaned up"]
+    assert time.monotonic() - started < 1
+
+
+def test_a_cancellation_stops_the_coroutine_soon():
+    stop_at = time.monotonic() + 0.2
+
+    with pytest.raises(Cancelled):
+        run_coroutine(later(1, 60), cancelled=lambda: time.monotonic() > stop_at)
+
+    assert time.monotonic() - stop_at < 0.5
+
+
+def test_a_coroutine_that_ends_as_it_is_stopped_is_stopped_all_the_same():
+    async def stubborn():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "done"
+
+    with pytest.raises(TimeoutError):
+        run_coroutine(stubborn(), timeout=0.05)
+
+
+def test_broad_handlers_do_not_swallow_a_cancellation():
+    assert not issubclass(Cancelled, Exception)
+
+
+def test_a_blocking_call_on_the_loop_itself_is_refused_at_once():
+    async def mistake():
+        return run_coroutine(later(1))
+
+    with pytest.raises(RuntimeError, match="has to await|must await"):
+        run_coroutine(mistake())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_has_a_loop_of_its_own():
+    run_coroutine(later(1))
+    child = os.fork()
+    if child == 0:
+        os._exit(run_coroutine(later(7), timeout=5))
+
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 7
