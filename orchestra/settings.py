@@ -228,10 +228,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "apps.common.openapi.add_problems",
-    ],
+    "POSTPROCESSING_HOOKS": ["apps.common.openapi.add_problems"],
 }
 
 # Logs go to stderr: JSON, and for people readable lines.
