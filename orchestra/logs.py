@@ -5,6 +5,8 @@ from typing import Any
 
 import structlog
 
+from apps.common.redaction import redacted
+
 FIELD_LIMIT = 8 * 1024
 
 
@@ -34,6 +36,7 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         structlog.processors.format_exc_info,
         sober,
         bounded,
+        redacted,
     ]
     structlog.configure(
         processors=[
