@@ -8,6 +8,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, inline_serializer
+from pydantic import BaseModel, create_model
 from rest_framework import serializers
 
 from apps.common import json
@@ -44,8 +45,11 @@ def document() -> bytes:
     return json.dumps(generator.get_schema(request=None, public=True))  # type: ignore[no-untyped-call]
 
 
-def page_of(item: type[serializers.Serializer[Any]] | Mapping[str, Any]) -> Any:
-    """Describe one page of a list, for `extend_schema(responses=...)`; an item is a serializer or a JSON Schema."""
+def page_of(item: type[serializers.Serializer[Any]] | type[BaseModel] | Mapping[str, Any]) -> Any:
+    """Describe one page of a list, for `extend_schema(responses=...)`.
+
+    An item is a serializer, a Pydantic model or a JSON Schema.
+    """
     if isinstance(item, Mapping):
         cursor = {"type": ["string", "null"]}
         return {
@@ -53,13 +57,12 @@ def page_of(item: type[serializers.Serializer[Any]] | Mapping[str, Any]) -> Any:
             "properties": {"items": {"type": "array", "items": dict(item)}, "next_cursor": cursor},
             "required": ["items", "next_cursor"],
         }
-    return inline_serializer(
-        f"{item.__name__.removesuffix('Serializer')}Page",
-        {
-            "items": item(many=True),
-            "next_cursor": serializers.CharField(allow_null=True, help_text="null on the last page."),
-        },
-    )
+    name = f"{item.__name__.removesuffix('Serializer')}Page"
+    if issubclass(item, BaseModel):
+        fields: dict[str, Any] = {"items": (list[item], ...), "next_cursor": (str | None, ...)}  # type: ignore[valid-type]
+        return create_model(name, **fields)
+    cursor_field = serializers.CharField(allow_null=True, help_text="null on the last page.")
+    return inline_serializer(name, {"items": item(many=True), "next_cursor": cursor_field})
 
 
 class ApiSchema(AutoSchema):
