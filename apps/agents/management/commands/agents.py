@@ -6,9 +6,6 @@ from apps.agents.serializers import agent_json
 from apps.agents.services.execution import execute
 from apps.common.commands import OrchestraCommand, argument, subcommand
 from apps.common.documents import read_document
-from apps.common.json import JSON
-
-LONGEST_LINE = 70
 
 
 class Command(OrchestraCommand):
@@ -47,10 +44,13 @@ class Command(OrchestraCommand):
     def _row(self, agent_type: AgentType) -> dict[str, Any]:
         if self.json:
             return dict(agent_json(agent_type))
-        first_line: JSON = agent_type.description.partition("\n")[0]
         return {
             "name": agent_type.name,
             "kind": agent_type.kind,
-            "capabilities": ", ".join(agent_type.capabilities) or "-",
-            "description": first_line if len(first_line) <= LONGEST_LINE else f"{first_line[:LONGEST_LINE]}…",
+            "capabilities": _short(", ".join(agent_type.capabilities), 40) or "-",
+            "description": _short(agent_type.description.partition("\n")[0], 60),
         }
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,99 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from apps.agents import registry
+from apps.agents.context import LocalContext
+from apps.agents.runtime import run_agent
+from apps.common.errors import Fatal
+
+ROLES = ["frontend", "backend", "qa", "debugger", "coordinator", "researcher", "analyst"]
+QUICK = {"seconds": 0}
+
+
+def run(role, task, context=None, config=QUICK):
+    return run_agent(role, {"task": task, "context": context}, LocalContext(), config=config).output
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_gives_a_plan_and_says_how(role):
+    output = run(role, "Create a login form component")
+
+    assert output["role"] == role
+    assert output["task"] == "Create a login form component"
+    assert output["plan"]
+    assert output["summary"]
+    assert output["method"] == "rules"
+    assert "ules" in registry.get(role).description
+
+
+def test_a_plan_follows_the_words_of_the_task():
+    login = run("frontend", "Create a login form component")["plan"]
+    upload = run("frontend", "Build a file upload")["plan"]
+
+    assert any("password" in step for step in login)
+    assert any("upload" in step for step in upload)
+    assert login != upload
+
+
+def test_a_review_names_what_the_work_before_it_leaves_open():
+    frontend = run("frontend", "Create a login form component")
+    backend = run("backend", "Create API")
+
+    review = run("qa", "Review both", {"1": frontend, "2": {"output": backend}})
+
+    assert review["based_on"] == ["Create a login form component", "Create API"]
+    assert {finding["about"] for finding in review["findings"]} == {"login form component", "API"}
+    assert review["approved"] is False
+
+
+def test_the_debugger_answers_every_finding():
+    review = run("qa", "Review API", run("backend", "Create API endpoint"))
+
+    fixes = run("debugger", "Fix what the review found", review)["fixes"]
+
+    assert [fix["finding"] for fix in fixes] == [finding["finding"] for finding in review["findings"]]
+
+
+def test_the_coordinator_divides_the_work():
+    assignments = run("coordinator", "Build the login page, the API and the database")["assignments"]
+
+    assert [part["role"] for part in assignments] == ["frontend", "backend", "backend", "qa"]
+
+
+def test_a_query_is_a_task_too():
+    output = run_agent("researcher", {"query": "Latest trends in AI"}, LocalContext(), config=QUICK).output
+
+    assert output["task"] == "Latest trends in AI"
+    assert len(output["questions"]) == 4
+
+
+def test_progress_is_told_step_by_step():
+    ctx = LocalContext()
+
+    output = run_agent("backend", {"task": "Create API"}, ctx, config=QUICK).output
+
+    assert [message for _, message in ctx.reports] == output["plan"]
+    assert ctx.reports[-1][0] == 1.0
+
+
+def test_roles_take_their_time_beside_each_other():
+    started = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda module: run("qa", f"Review module {module}", config={"seconds": 0.4}), "ABC"))
+
+    assert 0.4 <= time.monotonic() - started < 1.1
+
+
+@pytest.mark.parametrize(
+    "context", [[], {}, "text", 5, [[[[[[[[{"role": "qa", "task": "x"}]]]]]]]], {"role": 1, "task": 2}]
+)
+def test_any_context_will_do(context):
+    assert run("qa", "Review module A", context)["plan"]
+
+
+@pytest.mark.parametrize("given", [{}, {"task": ""}, {"task": 5}])
+def test_a_task_is_needed(given):
+    with pytest.raises(Fatal):
+        run_agent("qa", given, LocalContext())
