@@ -13,9 +13,9 @@ from django.db import transaction as django_transaction
 from apps.common.errors import Fatal, NotFound
 from apps.common.ids import uuid7
 from apps.workflows import dispatch
-from apps.workflows.engine import schemas
 from apps.workflows.nodes.base import ChildRequest, Completed, Failed, NodeError
 from apps.workflows.services.compiled import compiled_version
+from apps.workflows.services.inputs import checked_input
 from apps.workflows.services.transition.transition import Consequences, Limits, Transition
 from apps.workflows.store import definitions, progress, recovery
 from apps.workflows.store.database import Transaction, patiently, transaction
@@ -118,7 +118,9 @@ def _start_child(parent: Transition, row: NodeRow, request: ChildRequest) -> UUI
         which = f" in version {request.version}" if request.version else ""
         raise Fatal(f"There is no workflow '{request.workflow}'{which}.", code="unknown_workflow")
     compiled = compiled_version(version["version_id"], tx)
-    given = checked_input(compiled.definition.inputs, request.input)
+    given, issues = checked_input(compiled.definition.inputs, request.input)
+    if issues:
+        raise Fatal(f"{issues[0].pointer}: {issues[0].message}", code="invalid_input")
     identifier = uuid7()
     packer = Packer(run.organization_id)
     definitions.insert_run(
@@ -151,12 +153,3 @@ def begin_run(tx: Transaction, run: UUID) -> list[tuple[UUID, str]]:
     transition = open_transition(tx, row, inline=False)
     transition.begin()
     return transition.write().hints
-
-
-def checked_input(schema: dict[str, object] | None, given: dict[str, object]) -> dict[str, object]:
-    """A run's input with the defaults of its schema; raises Fatal `invalid_input` naming what does not fit."""
-    completed = schemas.with_defaults(given, schema)
-    issues = schemas.check(completed, schema, "/input") if schema else []
-    if issues:
-        raise Fatal("; ".join(f"{issue.pointer}: {issue.message}" for issue in issues[:3]), code="invalid_input")
-    return completed

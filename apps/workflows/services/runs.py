@@ -7,15 +7,15 @@ from uuid import UUID
 from django.db import transaction as django_transaction
 
 from apps.accounts.models import Organization
-from apps.common.errors import Conflict, ErrorItem, Fatal, Invalid
+from apps.common.errors import Conflict, Fatal, Invalid
 from apps.common.ids import uuid7
 from apps.common.json import JSON
 from apps.workflows import dispatch
-from apps.workflows.engine import schemas
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import WorkflowVersion
 from apps.workflows.services.acting import act_on_run, begin_run
 from apps.workflows.services.compiled import compiled_version
+from apps.workflows.services.inputs import accepted_input
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import definitions, progress
 from apps.workflows.store.database import patiently, transaction
@@ -42,7 +42,7 @@ def start_run(*, organization: Organization, version: WorkflowVersion, order: Or
     Raises Invalid when the input does not fit the workflow's schema, with a JSON Pointer to each place.
     """
     compiled = compiled_version(version.pk)
-    given = _checked_input(compiled.definition.inputs, order.input)
+    given = accepted_input(compiled.definition.inputs, order.input)
     identifier = uuid7()
 
     def add() -> list[tuple[UUID, str]]:
@@ -66,7 +66,7 @@ def start_run(*, organization: Organization, version: WorkflowVersion, order: Or
             return begin_run(tx, identifier)
 
     hints = patiently(add)
-    django_transaction.on_commit(lambda: _tell(identifier, hints))
+    django_transaction.on_commit(lambda: tell_of_start(identifier, hints))
     return identifier
 
 
@@ -128,6 +128,12 @@ def retry_run(run: UUID, *, by: str) -> None:
     act_on_run(run, act)
 
 
+def tell_of_start(run: UUID, hints: list[tuple[UUID, str]]) -> None:
+    """Tells workers and watchers of a new run, after its commit."""
+    dispatch.hint(hints)
+    dispatch.wake(run)
+
+
 def _stopped(transition: Transition) -> list[NodeRow]:
     """The visits that the failed run was in, which its marking still holds as active."""
     active = transition.marking.active
@@ -137,29 +143,11 @@ def _stopped(transition: Transition) -> list[NodeRow]:
     return [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visits) if not row.is_item]
 
 
-def _checked_input(schema: dict[str, JSON] | None, given: Mapping[str, JSON]) -> dict[str, JSON]:
-    completed = schemas.with_defaults(dict(given), schema)
-    issues = schemas.check(completed, schema, "/input") if schema else []
-    if issues:
-        items = [ErrorItem(issue.pointer, issue.code, issue.message, issue.fix) for issue in issues]
-        raise Invalid(
-            f"The input does not fit the workflow. {issues[0].pointer}: {issues[0].message}",
-            code="invalid_input",
-            errors=items,
-        )
-    return completed
-
-
 def _packed(packer: Packer, given: JSON) -> str:
     try:
         return packer.pack(given)
     except Fatal as error:
         raise Invalid(str(error), code=error.code) from None
-
-
-def _tell(run: UUID, hints: list[tuple[UUID, str]]) -> None:
-    dispatch.hint(hints)
-    dispatch.wake(run)
 
 
 def _conflict(act: str, status: RunStatus, fix: str = "") -> Conflict:

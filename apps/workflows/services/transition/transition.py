@@ -107,6 +107,12 @@ class Transition:
         self._start_all(starts)
         self.work_in()
 
+    def start_active(self) -> None:
+        """Starts the nodes that the marking of a forked run holds as active."""
+        for name, active in self.marking.active.items():
+            self._start(Start(name, active.visit, active.depth), reason="fork")
+        self.work_in()
+
     def bring(self, row: NodeRow, outcome: Outcome) -> None:
         """News about a node run; `work_in` does the rest."""
         self.news.append((row, outcome))
@@ -327,10 +333,10 @@ class Transition:
             self.run.visits += 1
             self._start(start)
 
-    def _start(self, start: Start) -> None:
+    def _start(self, start: Start, reason: str | None = None) -> None:
         node = self.compiled.node(start.node)
         row = self._make(start.node, start.visit, start.depth, node)
-        self._event("node.queued", row)
+        self._event("node.queued", row, reason=reason)
         self._activate(row)
 
     def _make(self, name: str, visit: int, depth: int, node: CompiledNode, **others: Any) -> NodeRow:

@@ -1,0 +1,119 @@
+"""Reading workflows and runs, within the organization of the current scope."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Prefetch, QuerySet
+
+from apps.common.errors import NotFound
+from apps.common.selectors import find_by_id
+from apps.observability.models import LogLine
+from apps.workflows.engine.states import RunStatus
+from apps.workflows.models import Approval, Attempt, ContextEntry, NodeRun, Run, RunEvent, Workflow, WorkflowVersion
+
+GOING_ON = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
+
+
+def workflows() -> QuerySet[Workflow]:
+    """The workflows that are not archived."""
+    return Workflow.objects.filter(archived_at=None)
+
+
+def find_workflow(ref: str) -> Workflow:
+    """The workflow with this name or id; raises NotFound."""
+    named = workflows().filter(name=ref).first()
+    if named is not None:
+        return named
+    try:
+        return find_by_id(workflows(), ref)
+    except NotFound:
+        raise NotFound(f"There is no workflow '{ref[:80]}'.", code="workflow_not_found") from None
+
+
+def runs() -> QuerySet[Run]:
+    """All runs with what every view of a run shows."""
+    return Run.objects.select_related("workflow", "version")
+
+
+def find_run(ref: str | UUID) -> Run:
+    """The run with this id or unique ending of one; raises NotFound."""
+    return find_by_id(runs(), ref)
+
+
+def filtered_runs(filters: dict[str, Any]) -> QuerySet[Run]:
+    """Runs by workflow (name or id), status, trigger, label (`key:value`) and time."""
+    found = runs()
+    if filters.get("workflow"):
+        found = found.filter(workflow=find_workflow(filters["workflow"]))
+    if filters.get("status"):
+        found = found.filter(status__in=filters["status"])
+    if filters.get("trigger"):
+        found = found.filter(trigger=filters["trigger"])
+    for label in filters.get("label") or ():
+        key, _, value = label.partition(":")
+        found = found.filter(labels__contains={key: value})
+    if filters.get("created_after"):
+        found = found.filter(created_at__gt=filters["created_after"])
+    if filters.get("created_before"):
+        found = found.filter(created_at__lt=filters["created_before"])
+    return found
+
+
+def status_counts() -> dict[str, int]:
+    """How many runs have which status."""
+    return dict(Run.objects.values_list("status").annotate(Count("id")))
+
+
+def count_going_on() -> int:
+    """How many runs have not ended."""
+    return Run.objects.filter(status__in=GOING_ON).count()
+
+
+def node_runs(run: Run) -> QuerySet[NodeRun]:
+    """The node runs of a run with their attempts, in the order in which they were queued."""
+    attempts = Prefetch("attempts", queryset=Attempt.objects.order_by("fence"))
+    return NodeRun.objects.filter(run=run).prefetch_related(attempts)
+
+
+def events(run: Run, after: int = 0) -> QuerySet[RunEvent]:
+    """The events of a run after a number, in order."""
+    return RunEvent.objects.filter(run=run, seq__gt=after).order_by("seq")
+
+
+def context_entries(run: Run) -> QuerySet[ContextEntry]:
+    """Every write to the run's context, in the order in which they count."""
+    return ContextEntry.objects.filter(run=run).order_by("key", "rank", "seq")
+
+
+def log_lines(run: Run, *, search: str = "", level: str = "", node: str = "") -> QuerySet[LogLine]:
+    """The log of a run, newest last."""
+    found = LogLine.objects.filter(run_id=run.pk)
+    if search:
+        found = found.filter(message__icontains=search)
+    if level:
+        found = found.filter(level=level)
+    if node:
+        found = found.filter(node=node)
+    return found
+
+
+def approvals(*, statuses: Sequence[str] = (Approval.Status.OPEN,)) -> QuerySet[Approval]:
+    """Questions to people, by status."""
+    return Approval.objects.filter(status__in=statuses).select_related("run", "node_run")
+
+
+def find_approval(ref: str) -> Approval:
+    """The approval with this id or unique ending of one; raises NotFound."""
+    return find_by_id(Approval.objects.select_related("run", "node_run"), ref)
+
+
+def versions(workflow: Workflow) -> QuerySet[WorkflowVersion]:
+    """The versions of a workflow."""
+    return WorkflowVersion.objects.filter(workflow=workflow)
+
+
+def skipped_nodes(run: Run) -> list[str]:
+    """The nodes that a run which has completed never started."""
+    skipped = RunEvent.objects.filter(run=run, type="node.skipped").order_by("seq")
+    return [event.data["node"] for event in skipped]

@@ -1,0 +1,338 @@
+"""Runs as the API and the commands show them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from apps.common.json import JSON
+from apps.observability.models import LogLine
+from apps.workflows import selectors
+from apps.workflows.engine.states import RUN_ENDED
+from apps.workflows.models import Approval, NodeRun, Run, RunEvent, Worker
+from apps.workflows.services.compiled import compiled_version
+from apps.workflows.services.transition.scope import reduce_writes
+from apps.workflows.store.values import read_values
+
+MOST_NODES = 1_000  # in the view of a run; more are paged
+
+
+class AttemptView(BaseModel):
+    """One try of a node."""
+
+    no: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    error: Any = None
+
+
+class NodeRunView(BaseModel):
+    """One visit of a node, or one item of a map."""
+
+    id: UUID | None
+    node: str
+    type: str
+    visit: int
+    index: int | None
+    status: str
+    waiting_for: str | None
+    attempt: int
+    lost_count: int
+    created_at: datetime | None
+    available_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: int | None
+    input: Any
+    output: Any
+    error: Any
+    worker: str | None
+    child_run: str | None
+    attempts: list[AttemptView]
+
+
+class RunView(BaseModel):
+    """A run in a list."""
+
+    id: UUID
+    workflow: str
+    workflow_id: UUID | None
+    version: int | None
+    status: str
+    trigger: str
+    priority: int
+    labels: dict[str, str]
+    error: Any
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: int | None
+    cost_usd: float
+    tokens: int
+    parent: UUID | None
+    forked_from: UUID | None
+    url: str
+    events_url: str
+
+
+class RunDetail(RunView):
+    """A run with everything that happened; `nodes` holds at most 1,000, the rest is at `nodes_url`."""
+
+    input: Any
+    output: Any
+    context: dict[str, Any]
+    nodes: list[NodeRunView]
+    nodes_url: str
+    nodes_truncated: bool
+
+
+class StartedRun(BaseModel):
+    """A run that was accepted; with `?wait=` and an end in time also its output or error."""
+
+    id: UUID
+    status: str
+    url: str
+    events_url: str
+    output: Any = None
+    error: Any = None
+
+
+class EventView(BaseModel):
+    """Something that happened in a run."""
+
+    seq: int
+    type: str
+    node: str | None
+    visit: int | None
+    index: int | None
+    node_run: UUID | None
+    at: datetime
+    data: dict[str, Any]
+
+
+class LogLineView(BaseModel):
+    """A line of a run's log."""
+
+    id: UUID
+    at: datetime
+    level: str
+    node: str
+    attempt: int
+    message: str
+    fields: dict[str, Any]
+
+
+class ApprovalView(BaseModel):
+    """A question to people."""
+
+    id: UUID
+    status: str
+    run: UUID
+    workflow: str
+    node: str
+    message: str
+    payload: Any
+    form: Any
+    assignees: list[str]
+    on_timeout: str
+    deadline_at: datetime | None
+    created_at: datetime
+    decided_at: datetime | None
+    decided_by: str
+    comment: str
+    data: Any
+
+
+def run_view(run: Run) -> dict[str, JSON]:
+    """A run in a list."""
+    return RunView(**_columns(run)).model_dump(mode="json")
+
+
+def started_run(run: Run) -> dict[str, JSON]:
+    """The answer to starting a run."""
+    columns = _columns(run)
+    started = StartedRun(**{name: columns[name] for name in ("id", "status", "url", "events_url", "error")})
+    if run.status not in RUN_ENDED:
+        return started.model_dump(mode="json", exclude={"output", "error"})
+    (output,) = read_values(run.organization_id, [run.output])
+    return started.model_copy(update={"output": output}).model_dump(mode="json")
+
+
+def run_detail(run: Run) -> dict[str, JSON]:
+    """A run with everything that happened."""
+    given, output = read_values(run.organization_id, [run.input, run.output])
+    nodes = list(selectors.node_runs(run).order_by("created_at", "id")[: MOST_NODES + 1])
+    shown = node_views(run, nodes[:MOST_NODES])
+    detail = RunDetail(
+        **_columns(run),
+        input=given,
+        output=output,
+        context=context_of(run),
+        nodes=[*shown, *_skipped(run)] if len(nodes) <= MOST_NODES else shown,
+        nodes_url=f"/v1/runs/{run.pk}/nodes",
+        nodes_truncated=len(nodes) > MOST_NODES,
+    )
+    return detail.model_dump(mode="json")
+
+
+def node_views(run: Run, nodes: Sequence[NodeRun]) -> list[NodeRunView]:
+    """Node runs with their values, attempts and workers' names."""
+    values = read_values(run.organization_id, [text for node in nodes for text in (node.input, node.output)])
+    names = _worker_names(nodes)
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return [_node_view(node, given, output, names) for node, (given, output) in zip(nodes, pairs, strict=True)]
+
+
+def event_view(event: RunEvent) -> dict[str, JSON]:
+    """An event as the history and the stream show it."""
+    view = EventView(
+        seq=event.seq,
+        type=event.type,
+        node=event.node or event.data.get("node"),
+        visit=event.visit,
+        index=event.index,
+        node_run=event.node_run_id,
+        at=event.created_at,
+        data=event.data,
+    )
+    return view.model_dump(mode="json")
+
+
+def log_line_view(line: LogLine) -> dict[str, JSON]:
+    """A line of a run's log."""
+    view = LogLineView(
+        id=line.pk,
+        at=line.created_at,
+        level=line.level,
+        node=line.node,
+        attempt=line.attempt,
+        message=line.message,
+        fields=line.fields,
+    )
+    return view.model_dump(mode="json")
+
+
+def approval_view(approval: Approval) -> dict[str, JSON]:
+    """A question to people."""
+    names = ("status", "message", "payload", "form", "assignees", "on_timeout", "deadline_at", "created_at")
+    decision = ("decided_at", "decided_by", "comment", "data")
+    view = ApprovalView(
+        id=approval.pk,
+        run=approval.run_id,
+        workflow=approval.run.name,
+        node=approval.node_run.node,
+        **{name: getattr(approval, name) for name in names + decision},
+    )
+    return view.model_dump(mode="json")
+
+
+def context_of(run: Run) -> dict[str, JSON]:
+    """The value of every context key that has been written or declared."""
+    declared = compiled_version(run.version_id).definition.context
+    entries = list(selectors.context_entries(run))
+    values = read_values(run.organization_id, [entry.value for entry in entries])
+    writes: dict[str, list[JSON]] = {key: [] for key, part in declared.items() if "initial" in part.model_fields_set}
+    for entry, value in zip(entries, values, strict=True):
+        writes.setdefault(entry.key, []).append(value)
+    return {key: _folded(declared.get(key), written) for key, written in writes.items()}
+
+
+def _folded(declared: Any, written: list[JSON]) -> JSON:
+    if declared is None:
+        return written[-1]
+    return reduce_writes(declared.reducer, declared.initial, written)
+
+
+def _columns(run: Run) -> dict[str, Any]:
+    names = (
+        "status",
+        "trigger",
+        "priority",
+        "labels",
+        "error",
+        "created_by",
+        "created_at",
+        "started_at",
+        "finished_at",
+    )
+    return {
+        "id": run.pk,
+        "workflow": run.name,
+        "workflow_id": run.workflow_id,
+        "version": run.version.number if run.workflow_id else None,
+        **{name: getattr(run, name) for name in names},
+        "duration_ms": milliseconds(run.started_at, run.finished_at),
+        "cost_usd": float(run.cost_usd),
+        "tokens": run.tokens,
+        "parent": run.parent_id,
+        "forked_from": run.forked_from_id,
+        "url": f"/v1/runs/{run.pk}",
+        "events_url": f"/v1/runs/{run.pk}/events",
+    }
+
+
+def _node_view(node: NodeRun, given: JSON, output: JSON, workers: dict[UUID, str]) -> NodeRunView:
+    names = (
+        "id",
+        "node",
+        "visit",
+        "status",
+        "attempt",
+        "lost_count",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "error",
+    )
+    return NodeRunView(
+        **{name: getattr(node, name) for name in names},
+        type=node.handler,
+        index=node.index if node.index >= 0 else None,
+        waiting_for=node.waiting_for or None,
+        available_at=node.available_at if node.status in ("retrying", "waiting") else None,
+        duration_ms=milliseconds(node.started_at, node.finished_at),
+        input=given,
+        output=output,
+        worker=workers.get(node.worker) if node.worker else None,
+        child_run=node.state.get("child"),
+        attempts=[
+            AttemptView(
+                no=number,
+                worker=workers.get(attempt.worker, str(attempt.worker)),
+                started_at=attempt.started_at,
+                ended_at=attempt.ended_at,
+                outcome=attempt.outcome or "running",
+                error=attempt.error,
+            )
+            for number, attempt in enumerate(node.attempts.all(), start=1)
+        ],
+    )
+
+
+def _skipped(run: Run) -> Iterable[NodeRunView]:
+    """The nodes that a run which has ended never started."""
+    if run.status not in RUN_ENDED:
+        return
+    started = set(NodeRun.objects.filter(run=run).values_list("node", flat=True).distinct())
+    compiled = compiled_version(run.version_id)
+    for node in compiled.nodes:
+        if node.name not in started:
+            nothing = dict.fromkeys(NodeRunView.model_fields)
+            fixed = {"node": node.name, "type": node.spec.type, "visit": 0, "status": "skipped", "attempts": []}
+            yield NodeRunView(**nothing | fixed | {"attempt": 0, "lost_count": 0})
+
+
+def _worker_names(nodes: Sequence[NodeRun]) -> dict[UUID, str]:
+    wanted = {node.worker for node in nodes if node.worker}
+    wanted |= {attempt.worker for node in nodes for attempt in node.attempts.all()}
+    return dict(Worker.objects.filter(pk__in=wanted).values_list("pk", "name"))
+
+
+def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    """The time between two moments, where both are known."""
+    return round((end - start).total_seconds() * 1000) if start and end else None
