@@ -27,11 +27,14 @@ from apps.common.errors import BadRequest, ErrorItem, TooLarge
 from apps.common.json import JSON, LARGEST, MAX_DEPTH, SMALLEST, decoded, pointer_to, too_deep
 
 MAX_BYTES = 4 * 1024 * 1024
-MAX_VALUES = 150_000  # aliases counted as what they stand for
+MAX_VALUES = 100_000  # aliases counted as what they stand for
 MAX_NUMBER_LENGTH = 400
 
-_NULL = re.compile(r"(?:~|null|Null|NULL)?")
-_BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
 _WHOLE = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
 _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -111,7 +114,7 @@ class _Composer:
         self.count(1, event)
         if "\0" in event.value:
             raise _Wrong("nul_character", "The text holds a NUL character")
-        if self.expects_key:
+        if self.open and self.open[-1].expects_key:
             self.open[-1].take_key(event)
             return
         value = _scalar(event)
@@ -236,10 +239,8 @@ def _scalar(event: ScalarEvent) -> JSON:
 
 def _plain(text: str) -> JSON:
     """Give what a plain scalar means by the core schema of YAML 1.2."""
-    if _NULL.fullmatch(text):
-        return None
-    if _BOOLEAN.fullmatch(text):
-        return text[0] in "tT"
+    if text in _WORDS:
+        return _WORDS[text]
     if text[0] in "+-.0123456789" and len(text) <= MAX_NUMBER_LENGTH:
         return _number(text)
     return text
@@ -296,8 +297,8 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 _Dumper.add_representer(str, _text)
 for _tag, _pattern, _first in (
-    ("null", _NULL, ["~", "n", "N", ""]),
-    ("bool", _BOOLEAN, list("tTfF")),
+    ("null", re.compile("(?:~|null|Null|NULL)?"), ["~", "n", "N", ""]),
+    ("bool", re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF")),
     ("int", re.compile(f"{_WHOLE.pattern}|{_OTHER_BASE.pattern}"), list("-+0123456789")),
     ("float", re.compile(f"{_DECIMAL.pattern}|{_NON_FINITE.pattern}"), list("-+.0123456789")),
     ("merge", re.compile("<<"), ["<"]),
