@@ -79,8 +79,8 @@ _CANCEL_APPROVALS = """
 update workflows_approval set status = 'cancelled' where run_id = %(run)s and status = 'open'
 """
 _ATTEMPTS_OPEN = """
-insert into workflows_attempt (node_run_id, fence, worker)
-select * from unnest(%(node_run)s::uuid[], %(fence)s::int8[], %(worker)s::uuid[]) on conflict do nothing
+insert into workflows_attempt (node_run_id, fence, worker, outcome)
+select *, '' from unnest(%(node_run)s::uuid[], %(fence)s::int8[], %(worker)s::uuid[]) on conflict do nothing
 """
 _ATTEMPTS_END = """
 update workflows_attempt a set ended_at = clock_timestamp(), outcome = d.outcome, error = d.error
