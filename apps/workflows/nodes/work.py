@@ -2,7 +2,6 @@
 
 from apps.agents import registry
 from apps.agents.runtime import run_agent
-from apps.common.errors import Fatal
 from apps.integrations import services as tools
 from apps.integrations.tools import ToolContext
 from apps.workflows.engine.spec import AgentNode, ToolNode
@@ -14,8 +13,13 @@ class AgentHandler:
 
     def run(self, spec: AgentNode, ctx: NodeContext) -> Completed:
         """The agent's result and the route it chose."""
-        name = spec.agent or _capable(spec.capability or "")
-        result = run_agent(name, {} if ctx.input is None else ctx.input, ctx, config=spec.config)
+        task = {} if ctx.input is None else ctx.input
+        if spec.agent is None:
+            capability = spec.capability or ""
+            chosen = registry.select(capability)
+            result = run_agent(chosen.name, chosen.addressed(task, capability), ctx, config=spec.config)
+        else:
+            result = run_agent(spec.agent, task, ctx, config=spec.config)
         return Completed(result.output, result.route)
 
 
@@ -33,11 +37,3 @@ class ToolHandler:
             cancelled=lambda: ctx.cancelled,
         )
         return Completed(tools.invoke(spec.tool, {} if ctx.input is None else ctx.input, tool_context))
-
-
-def _capable(capability: str) -> str:
-    """The agent that is chosen for a capability: the first by name."""
-    agents = registry.by_capability(capability)
-    if not agents:
-        raise Fatal(f"No agent can do '{capability}'.", code="no_agent")
-    return min(agent.name for agent in agents)
