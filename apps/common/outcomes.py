@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from apps.common.asyncio_loop import Cancelled
-from apps.common.errors import DomainError, ErrorItem, Fatal, Invalid, Retryable
+from apps.common.errors import DomainError, ErrorItem, Fatal, Invalid, Retryable, Unavailable
 from apps.common.json import JSON
 from apps.common.threads import run_bounded
 from apps.common.validation import InvalidInput
@@ -49,8 +49,8 @@ def outcome_of(work: Callable[[Callable[[], bool]], JSON], *, timeout: float, in
         output = run_bounded(work, timeout)
     except InvalidInput as wrong:
         raise invalid_request(wrong, input_at) from None
-    except DomainError:
-        raise
+    except Unavailable:
+        raise  # nothing was tried
     except (Exception, Cancelled) as failure:  # noqa: BLE001 - what a plugin raises is what is told
         error = describe_error(failure)
     return Outcome(output, error, round((time.perf_counter() - started) * 1000, 1))
@@ -63,6 +63,8 @@ def describe_error(failure: BaseException) -> dict[str, Any]:
     if isinstance(failure, Retryable):
         described = {"code": failure.code, "message": failure.message, "retryable": True}
         return described if failure.retry_after is None else {**described, "retry_after": failure.retry_after}
+    if isinstance(failure, DomainError):  # such as a tool that the agent names and nobody has
+        return {"code": failure.code, "message": failure.detail, "retryable": False}
     if isinstance(failure, TimeoutError | Cancelled):
         return {"code": "timeout", "message": str(failure), "retryable": True}
     log.warning("A plugin failed in a way it did not foresee.", exc_info=failure)

@@ -5,7 +5,7 @@ import pytest
 from apps.agents import registry
 from apps.agents.context import Context
 from apps.agents.sdk import Agent
-from apps.common.errors import Fatal, Retryable
+from apps.common.errors import Fatal, NotFound, Retryable
 from tests.fixtures import client_with
 
 REVIEW = {"task_type": "sentiment_analysis", "text": "I love it."}
@@ -132,6 +132,10 @@ def test_a_request_that_cannot_be_understood_says_where(alice, body, status, poi
         (
             Retryable("Later.", retry_after=5, code="busy"),
             {"code": "busy", "message": "Later.", "retryable": True, "retry_after": 5},
+        ),
+        (
+            NotFound("There is no tool 'x'.", code="unknown_tool"),
+            {"code": "unknown_tool", "message": "There is no tool 'x'.", "retryable": False},
         ),
         (KeyError("who"), {"code": "exception", "message": "KeyError: 'who'", "retryable": True}),
     ],
