@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -21,19 +22,23 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from orchestra import embedded, settings
+from orchestra import demo, embedded, settings
 from orchestra.access import Access, read_access, write_access
 from orchestra.kept import Kept
 from orchestra.supervisor import Program, Supervisor, Terminal, stop_left_behind
 
 FIRST_WORD_SECONDS, SILENCE_SECONDS = 1.0, 2.0
 WEB_READY_SECONDS = 60.0
+HELLO = {
+    "definition": {"name": "hello", "nodes": {"greet": {"type": "agent", "agent": "echo"}}},
+    "input": {"text": "Hello"},
+}
 STOP_SIGNALS = {"postgres": signal.SIGINT}
 
 
@@ -134,6 +139,8 @@ class Up:
         if not kept.same_code:
             self.start_processes()
         self.wait_for_web()
+        if self.options.demo:
+            self.run_demo(access)
         self.show(access)
 
     # The phases
@@ -224,6 +231,14 @@ class Up:
                 time.sleep(0.1)
             report.text = f"answers at {self.url}"
 
+    def run_demo(self, access: Access) -> None:
+        """Run a demo workflow and print what came of it; a failure of it is no reason not to be ready."""
+        with self.phase("demo", "running the first workflow") as report:
+            try:
+                report.text, *report.lines = demo.report(demo.run(access))
+            except OSError as error:
+                report.text = f"the first workflow could not be run: {error}"
+
     def show(self, access: Access) -> None:
         """Print where everything is and lines to paste."""
         lines = (
@@ -237,7 +252,7 @@ class Up:
         for line in (*box(*lines), *curl_lines(access), "", "Ctrl-C stops everything and keeps the state."):
             self.terminal.line(line)
         if self.options.open_browser:
-            webbrowser.open(self.url)
+            webbrowser.open(f"{self.url}/v1/docs")
 
     def wait(self) -> None:
         """Stay until somebody stops us; the children restart by themselves."""
@@ -278,13 +293,16 @@ class Up:
         finally:
             done.set()
         self.say(name, f"{report.text} ({time.monotonic() - began:.1f} s)")
+        for line in report.lines:
+            self.say(name, line)
 
 
 @dataclass
 class Report:
-    """What a phase has to say."""
+    """What a phase has to say, in one line, and what stands below it."""
 
     text: str
+    lines: list[str] = field(default_factory=list)
 
 
 def web(port: int, environment: dict[str, str]) -> Program:
@@ -359,13 +377,12 @@ def box(*lines: str) -> Iterator[str]:
 
 def curl_lines(access: Access) -> Iterator[str]:
     """Give three calls that work when pasted."""
-    head = f"-H 'Authorization: Bearer {access.api_key}'"
-    json_head = "-H 'Content-Type: application/json'"
-    goal = '{"definition": {"name": "hello", "nodes": {"greet": {"agent": "echo"}}}, "input": {"text": "Hello"}}'
+    key = f"-H 'Authorization: Bearer {access.api_key}'"
+    json_body = "-H 'Content-Type: application/json'"
     yield "Try it:"
-    yield f"curl -s {head} {access.url}/v1/workflows"
-    yield f"curl -s -X POST {head} {json_head} -d '{goal}' '{access.url}/v1/runs?wait=10'"
-    yield f"curl -s {head} '{access.url}/v1/runs?limit=5'"
+    yield f"curl -s {key} {access.url}/v1/workflows"
+    yield f"curl -s -X POST {key} {json_body} -d '{json.dumps(HELLO)}' '{access.url}/v1/runs?wait=10'"
+    yield f"curl -s {key} '{access.url}/v1/runs?limit=5'"
 
 
 def on_stop_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
