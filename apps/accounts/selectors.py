@@ -3,17 +3,37 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+import orjson
+from django.db import connection
 from django.db.models import QuerySet
 from django_scopes import scopes_disabled
 
 from apps.accounts.models import ApiKey, Membership, Organization, User
 from apps.common.errors import NotFound
 
+_KEY_FIELDS = [field.attname for field in ApiKey._meta.concrete_fields]
+_ORGANIZATION_FIELDS = [field.attname for field in Organization._meta.concrete_fields]
+
+# At every request: written out, because the ORM takes four times as long to put it together as the database to answer.
+_KEY_BY_PUBLIC_ID = f"""
+SELECT {", ".join(f"one.{name}" for name in _KEY_FIELDS)},
+       {", ".join(f"organization.{name}" for name in _ORGANIZATION_FIELDS)}
+FROM accounts_apikey AS one JOIN accounts_organization AS organization ON organization.id = one.organization_id
+WHERE one.public_id = %s
+"""  # noqa: S608 - made of column names
+
 
 def api_key_by_public_id(public_id: str) -> ApiKey | None:
     """Give the key with its organization, in one query; which organization is what the caller wants to know."""
-    with scopes_disabled():
-        return ApiKey.objects.select_related("organization").filter(public_id=public_id).first()
+    with connection.cursor() as cursor:
+        cursor.execute(_KEY_BY_PUBLIC_ID, [public_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    key = ApiKey.from_db(connection.alias, _KEY_FIELDS, row[: len(_KEY_FIELDS)])
+    key.scopes = orjson.loads(key.scopes)  # Django leaves reading JSON to the field
+    key.organization = Organization.from_db(connection.alias, _ORGANIZATION_FIELDS, row[len(_KEY_FIELDS) :])
+    return key
 
 
 def memberships_of(user_id: UUID) -> Sequence[Membership]:
