@@ -47,6 +47,7 @@ class _Call(Generic[T]):
         self.loop = loop
         self.finished = concurrent.futures.Future[T]()
         self.task: asyncio.Task[T] | None = None
+        self.stopping = False
         self.context = contextvars.copy_context()
         loop.call_soon_threadsafe(self._start)
 
@@ -56,7 +57,7 @@ class _Call(Generic[T]):
 
     def _finish(self, task: asyncio.Task[T]) -> None:
         if task.cancelled():
-            self.finished.set_exception(Cancelled("The coroutine was cancelled."))
+            self.finished.set_exception(self._cancellation())
         elif error := task.exception():
             self.finished.set_exception(error)
         else:
@@ -65,9 +66,9 @@ class _Call(Generic[T]):
     def wait(self, timeout: float | None, cancelled: Callable[[], bool] | None) -> T:
         try:
             return self._wait(timeout, cancelled)
-        except KeyboardInterrupt:
-            self.loop.call_soon_threadsafe(self._cancel)
-            raise
+        finally:
+            if not self.finished.done():  # Ctrl-C, or `cancelled` has raised: nobody waits any more
+                self.loop.call_soon_threadsafe(self._cancel)
 
     def _wait(self, timeout: float | None, cancelled: Callable[[], bool] | None) -> T:
         ends = None if timeout is None else time.monotonic() + timeout
@@ -91,7 +92,13 @@ class _Call(Generic[T]):
         self.loop.call_soon_threadsafe(self._cancel)
         self._done_within(CLEAN_UP_SECONDS)
 
+    def _cancellation(self) -> BaseException:
+        if self.stopping:
+            return Cancelled("The work was cancelled.")
+        return RuntimeError("The coroutine ended as if it were cancelled, but nobody asked for that.")
+
     def _cancel(self) -> None:
+        self.stopping = True
         if self.task is not None:
             self.task.cancel()
 

@@ -107,6 +107,32 @@ def test_a_coroutine_that_ends_as_it_is_stopped_is_stopped_all_the_same():
         run_coroutine(stubborn(), timeout=0.05)
 
 
+def test_a_coroutine_that_cancels_itself_has_failed():
+    async def odd():
+        raise asyncio.CancelledError
+
+    with pytest.raises(RuntimeError, match="nobody asked"):
+        run_coroutine(odd())
+
+
+def test_an_error_of_the_question_stops_the_coroutine():
+    ended = threading.Event()
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    def broken():
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        run_coroutine(work(), cancelled=broken)
+
+    assert ended.wait(1)
+
+
 def test_broad_handlers_do_not_swallow_a_cancellation():
     assert not issubclass(Cancelled, Exception)
 
