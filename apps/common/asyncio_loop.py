@@ -123,10 +123,20 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         with _lock:
             if _loop is None:
                 loop = asyncio.new_event_loop()
-                _thread = threading.Thread(target=loop.run_forever, name="orchestra-asyncio", daemon=True)
+                _thread = threading.Thread(target=_run_for_ever, args=(loop,), name="orchestra-asyncio", daemon=True)
                 _thread.start()
                 _loop = loop
     return _loop
+
+
+def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # asyncio lets these through to whoever runs the loop. The task that raised has it as its error; the
+            # others must not wait for ever because one plugin has called sys.exit().
+            continue
 
 
 def _forget_loop() -> None:

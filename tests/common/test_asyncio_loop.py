@@ -115,6 +115,20 @@ def test_a_coroutine_that_cancels_itself_has_failed():
         run_coroutine(odd())
 
 
+def test_a_coroutine_that_exits_does_not_end_the_others():
+    async def leave():
+        raise SystemExit(3)
+
+    async def leave_in_a_task():
+        await asyncio.gather(leave())
+
+    for odd in (leave, leave_in_a_task):
+        with pytest.raises(SystemExit):
+            run_coroutine(odd(), timeout=5)
+
+    assert run_coroutine(later(42), timeout=5) == 42
+
+
 def test_an_error_of_the_question_stops_the_coroutine():
     ended = threading.Event()
 
