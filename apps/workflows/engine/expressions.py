@@ -1,31 +1,30 @@
 """Expressions: CEL (Common Expression Language), compiled, checked and bounded.
 
-Everything the product knows about the CEL library stands in this file. Three bounds keep an
-expression from holding a worker: its length and nesting, the size of what it sees, and the number
-and length of its loops (the evaluator's cost is quadratic in the length of a list it maps over).
+What keeps an expression from holding a worker: its length and nesting, the size of what it reads, the
+number and length of its loops (the evaluator's cost is quadratic in the length of a list it maps over),
+and the size of what it can make, worked out before it is evaluated.
 """
 
-import json
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import orjson
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_math, ext_optional
 
 from apps.workflows.engine import cel_ast
+from apps.workflows.engine.cel_ast import Tree
+from apps.workflows.engine.cel_functions import FUNCTIONS, MAX_PARTS, environment
+from apps.workflows.engine.cel_size import largest
+from apps.workflows.engine.cel_values import MAX_MADE, kind_of, longest, plain, too_large_made
 from apps.workflows.engine.errors import ExpressionError, did_you_mean, nearest
 
 MAX_LENGTH = 4_000  # characters of an expression
 MAX_LOOPS = 4  # map, filter, all, exists ... in one expression
-MAX_LOOP_LIST = 1_000  # items of a list that an expression with loops may see
+MAX_LOOP_LIST = 1_000  # items of a list that an expression with loops may see; nested loops may see fewer
 MAX_SEEN = 1_000_000  # bytes of JSON an expression may see
-MAX_MADE = 4_000_000  # bytes of JSON an expression may make
 
 ROOTS = frozenset({"inputs", "context", "nodes", "run"})
 _PATH = re.compile(r"""[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:"[^"\\]*"|'[^'\\]*')\])*""")
@@ -41,42 +40,72 @@ class Reference:
     lenient: bool = False  # inside has() or .?, where a missing name is allowed
 
 
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """What the loops of an expression (map, filter, all, exists) may be given."""
+
+    count: int
+    longest: int  # the list that it may see at most
+    turns: int  # of one loop for each item it sees, because lists are added up or written out
+
+
 @dataclass(frozen=True, eq=False)
 class Expression:
     """A compiled expression."""
 
     text: str
     references: tuple[Reference, ...]
-    loop_list: int | None  # the longest list it may see, where it loops
-    _program: "cel.Expression | None"  # None for a plain path, which needs no evaluator
+    _program: "_Program | None" = None  # None for a plain path, which needs no evaluator
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it only names a value."""
+        return self._program is None
 
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
         """The value (plain JSON) of the expression over `scope`; raises ExpressionError."""
         if self._program is None:
             return _follow(self.references[0].path, scope)
-        seen = _only(self.references, scope)
-        self._check_seen(seen)
+        return self._program.evaluate(_only(self.references, scope))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Program:
+    """What the evaluator runs, and how far it may go."""
+
+    compiled: "cel.Expression"
+    tree: Tree
+    loops: Loops | None
+    parts: int
+
+    def evaluate(self, seen: Mapping[str, Any]) -> Any:
+        self._check(seen)
         try:
-            value = self._program.eval(data=seen)
+            value = self.compiled.eval(data=seen)
             if value.type() == cel.Type.ERROR:
                 raise ExpressionError(_readable(str(value.value())))
-            return _plain(value.plain_value())
+            return plain(value.plain_value())
         except RuntimeError as error:
             raise ExpressionError(_readable(str(error))) from None
 
-    def _check_seen(self, seen: Mapping[str, Any]) -> None:
-        try:
-            size = len(orjson.dumps(seen))
-        except (TypeError, ValueError):
-            raise ExpressionError("The values of this expression are not JSON.") from None
+    def _check(self, seen: Mapping[str, Any]) -> None:
+        size = _size(seen)
         if size > MAX_SEEN:
             message = f"The expression reads {size:,} bytes; at most {MAX_SEEN:,} are allowed."
-            raise ExpressionError(
-                message, code="expression_too_large", fix="Take the value whole ({{ a.b }}), or use a map node."
-            )
-        if self.loop_list is not None and (longest := _longest_list(seen)) > self.loop_list:
-            message = f"The expression loops over {longest:,} items; at most {self.loop_list:,} are allowed."
+            fix = "Take the value whole ({{ a.b }}), or use a map node."
+            raise ExpressionError(message, code="expression_too_large", fix=fix)
+        items = longest(seen) if self.loops else 1
+        if self.loops and items > self.loops.longest:
+            message = f"The expression loops over {items:,} items; at most {self.loops.longest:,} are allowed."
             raise ExpressionError(message, code="expression_too_large", fix="Use a map node for long lists.")
+        self._check_made(seen, size, items)
+
+    def _check_made(self, seen: Mapping[str, Any], size: int, items: int) -> None:
+        count, turns = (self.loops.count, self.loops.turns * max(items, 1)) if self.loops else (0, 1)
+        # More than any expression of as many parts can make, but nearly always small enough.
+        at_most = (size + MAX_LENGTH) * self.parts ** (count + 1) * turns**count
+        if at_most > MAX_MADE and largest(self.tree, lambda part: _size_of(part, seen), turns) > MAX_MADE:
+            raise too_large_made()
 
 
 @lru_cache(maxsize=20_000)
@@ -91,7 +120,7 @@ def compile_expression(text: str, names: frozenset[str] = ROOTS) -> Expression:
         return _compile_cel(stripped, names)
     if path[0] not in names:
         raise _unknown_name(path[0], names)
-    return Expression(stripped, (Reference(path),), None, None)
+    return Expression(stripped, (Reference(path),))
 
 
 def plain_path(text: str) -> tuple[str, ...] | None:
@@ -104,38 +133,65 @@ def plain_path(text: str) -> tuple[str, ...] | None:
 
 def _compile_cel(text: str, names: frozenset[str]) -> Expression:
     try:
-        program = _environment(names).compile(text)
+        program = environment(names).compile(text)
     except RuntimeError as error:
         raise _compile_error(str(error), names) from None
     tree = cel_ast.read(program.serialize())
     references = tuple(dict.fromkeys(_references(tree, frozenset(), lenient=False)))
-    return Expression(text, references, _check_loops(tree), program)
+    parts = sum(1 for _ in tree.walk())
+    return Expression(text, references, _Program(program, tree, _loops(tree), parts))
 
 
-def _check_loops(tree: cel_ast.Tree) -> int | None:
-    """How long a list the expression may loop over; None when it has no loop.
-
-    Lists that are added up grow with each plus sign, so each one makes the bound smaller.
-    """
+def _loops(tree: Tree) -> Loops | None:
+    """The loops of an expression and their bounds; None when there are none."""
     parts = list(tree.walk())
-    loops = sum(part.kind == "comprehension" for part in parts)
-    if loops > MAX_LOOPS:
-        raise ExpressionError(
-            f"The expression has {loops} loops (map, filter, all, exists); at most {MAX_LOOPS} are allowed."
-        )
-    return MAX_LOOP_LIST // (1 + sum(map(_may_add_lists, parts))) if loops else None
+    count = sum(part.kind == "comprehension" for part in parts)
+    if count > MAX_LOOPS:
+        message = f"The expression has {count} loops (map, filter, all, exists); at most {MAX_LOOPS} are allowed."
+        raise ExpressionError(message)
+    if not count:
+        return None
+    growth = 1 + sum(map(_may_add_lists, parts))  # lists that are added up grow with each plus sign
+    written_out = max(len(part.children) for part in parts)
+    made = MAX_PARTS if any(part.name in ("split", "parseJson") for part in parts) else 1
+    return Loops(count, MAX_LOOP_LIST // (growth * _nesting(tree)), max(growth, written_out, made))
 
 
-def _may_add_lists(part: cel_ast.Tree) -> bool:
+def _nesting(tree: Tree) -> int:
+    """How many loops stand inside each other at most."""
+    inside = [_nesting(child) for child in tree.children]
+    if tree.kind != "comprehension":
+        return max(inside, default=0)
+    over, *body = inside
+    return max(over, 1 + max(body))
+
+
+def _may_add_lists(part: Tree) -> bool:
     if part.kind != "call" or part.name != "_+_":
         return False
-    gathers = any(
-        child.kind == "ident" and child.name.startswith(("@", "__")) for child in part.children
-    )  # a loop's own result
+    gathers = any(child.kind == "ident" and child.name.startswith(("@", "__")) for child in part.children)
     return not gathers and all(child.kind not in ("text", "constant") for child in part.children)
 
 
-def _references(tree: cel_ast.Tree, bound: frozenset[str], *, lenient: bool) -> "list[Reference]":
+def _size(value: Any) -> int:
+    try:
+        return len(orjson.dumps(value))
+    except (TypeError, ValueError):
+        raise ExpressionError("The values of this expression are not JSON.") from None
+
+
+def _size_of(part: Tree, seen: Mapping[str, Any]) -> float | None:
+    """The bytes of what a part names; None where something is worked out."""
+    reference = _path_of(part)
+    if reference is None:
+        return None
+    value: Any = seen
+    for name in reference.path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return _size(value)
+
+
+def _references(tree: Tree, bound: frozenset[str], *, lenient: bool) -> "list[Reference]":
     """Every name read in `tree` but the loop variables, each with the longest path written out."""
     if tree.kind in ("ident", "select", "has", "call"):
         path = _path_of(tree)
@@ -148,7 +204,7 @@ def _references(tree: cel_ast.Tree, bound: frozenset[str], *, lenient: bool) -> 
     return found
 
 
-def _path_of(tree: cel_ast.Tree) -> Reference | None:
+def _path_of(tree: Tree) -> Reference | None:
     """`a.b`, `a["b"]`, `a.?b`, `has(a.b)` as a path; None where something is worked out."""
     if tree.kind == "ident":
         return Reference((tree.name,))
@@ -174,7 +230,7 @@ def _compile_error(message: str, names: frozenset[str]) -> ExpressionError:
 
 
 def _unknown_name(name: str, names: frozenset[str]) -> ExpressionError:
-    close = nearest(name, names | frozenset(_FUNCTIONS))
+    close = nearest(name, names | frozenset(FUNCTIONS))
     fix = f"Did you mean '{close}'?" if close else f"Names that can be read here: {', '.join(sorted(names))}."
     return ExpressionError(f"There is no name '{name}' here.", code="unknown_name", fix=fix)
 
@@ -203,7 +259,7 @@ def _follow(path: Sequence[str], scope: Mapping[str, Any]) -> Any:
     for depth, name in enumerate(path):
         if not isinstance(value, Mapping):
             raise ExpressionError(
-                f"'{'.'.join(path[:depth])}' is {_kind(value)} and has no field '{name}'.", code="unknown_name"
+                f"'{'.'.join(path[:depth])}' is {kind_of(value)} and has no field '{name}'.", code="unknown_name"
             )
         if name not in value:
             here = ".".join(path[:depth]) or "here"
@@ -228,181 +284,3 @@ def _readable(message: str) -> str:
     if "Iteration budget exceeded" in text:
         return "The expression takes too many steps; use a map node for long lists."
     return text[:1].upper() + text[1:].rstrip(".") + "."
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
-    return next((name for kind, name in names.items() if isinstance(value, kind)), "an object")
-
-
-def _longest_list(value: Any) -> int:
-    longest = 0
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, list):
-            longest = max(longest, len(part))
-            waiting.extend(part)
-        elif isinstance(part, Mapping):
-            waiting.extend(part.values())
-    return longest
-
-
-class _Budget:
-    """Counts the bytes of a value while it is made plain, so that shared parts cannot multiply without end."""
-
-    def __init__(self, size: int) -> None:
-        self.left = size
-
-    def spend(self, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
-            message = f"The expression makes a value of more than {MAX_MADE:,} bytes."
-            raise ExpressionError(message, code="expression_too_large")
-
-
-def _plain(value: Any) -> Any:
-    return _jsonable(value, _Budget(MAX_MADE))
-
-
-def _jsonable(value: Any, budget: _Budget) -> Any:
-    """`value` with CEL's own types made JSON."""
-    budget.spend(8)
-    if isinstance(value, list):
-        return [_jsonable(item, budget) for item in value]
-    if isinstance(value, Mapping):
-        return {_key(key): _jsonable(item, budget) for key, item in value.items()}
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return _scalar(value, budget)
-
-
-def _scalar(value: Any, budget: _Budget) -> Any:
-    if isinstance(value, str):
-        budget.spend(len(value))
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ExpressionError("The expression makes a number that is not finite.")
-    elif value is not None and not isinstance(value, bool | int | float):
-        raise ExpressionError(f"The expression makes a {type(value).__name__}, which is not a JSON value.")
-    return value
-
-
-def _key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise ExpressionError("An object's keys are texts; string(x) makes one.")
-    return key
-
-
-# ---- the functions that expressions have beside CEL's own ----------------------------------------
-# Text functions are ours and not the library's because theirs have no bound on what they make.
-
-
-def _bounded(text: str) -> str:
-    if len(text) > MAX_MADE:
-        raise ValueError(f"a text of more than {MAX_MADE:,} characters")
-    return text
-
-
-def _join(items: Sequence[Any], separator: str = "") -> str:
-    texts = [item if isinstance(item, str) else as_text(item) for item in items]
-    if sum(map(len, texts)) + len(separator) * len(texts) > MAX_MADE:
-        raise ValueError(f"a text of more than {MAX_MADE:,} characters")
-    return separator.join(texts)
-
-
-def _replace(text: str, old: str, new: str) -> str:
-    if len(text) + text.count(old) * (len(new) - len(old)) > MAX_MADE:
-        raise ValueError(f"a text of more than {MAX_MADE:,} characters")
-    return text.replace(old, new)
-
-
-def _split(text: str, separator: str) -> list[str]:
-    if not separator:
-        raise ValueError("an empty separator")
-    if text.count(separator) >= MAX_LOOP_LIST:
-        raise ValueError(f"more than {MAX_LOOP_LIST:,} parts")
-    return text.split(separator)
-
-
-def _parse_json(text: str) -> Any:
-    return orjson.loads(text)
-
-
-def _merge(below: Any, above: Any) -> dict[str, Any]:
-    both = [_plain(value) for value in (below, above)]
-    if not all(value is None or isinstance(value, dict) for value in both):
-        raise ValueError("merge works on two objects")
-    return (both[0] or {}) | (both[1] or {})
-
-
-def as_text(value: Any) -> str:
-    """A value inside a text: a text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-_STRING, _INT, _DOUBLE, _DYN = cel.Type.STRING, cel.Type.INT, cel.Type.DOUBLE, cel.Type.DYN
-_TEXTS = cel.Type.List(_STRING)
-_ANYTHING = cel.Type.List(_DYN)
-
-_Signature = tuple[list[Any], Any, bool, Callable[..., Any]]
-_FUNCTIONS: dict[str, list[_Signature]] = {
-    "lower": [([_STRING], _STRING, True, str.lower)],
-    "upper": [([_STRING], _STRING, True, str.upper)],
-    "trim": [([_STRING], _STRING, True, str.strip)],
-    "replace": [([_STRING, _STRING, _STRING], _STRING, True, _replace)],
-    "split": [([_STRING, _STRING], _TEXTS, True, _split)],
-    "join": [([_ANYTHING, _STRING], _STRING, True, _join), ([_ANYTHING], _STRING, True, _join)],
-    "substring": [
-        ([_STRING, _INT], _STRING, True, lambda text, start: text[max(start, 0) :]),
-        ([_STRING, _INT, _INT], _STRING, True, lambda text, start, end: text[max(start, 0) : max(end, 0)]),
-    ],
-    "indexOf": [([_STRING, _STRING], _INT, True, str.find)],
-    "json": [([_DYN], _STRING, False, lambda value: _bounded(as_text(_plain(value))))],
-    "merge": [([_DYN, _DYN], _DYN, False, _merge)],
-    "parseJson": [([_STRING], _DYN, False, _parse_json)],
-}
-
-
-def _mixed(operator: str, compute: Callable[[float, float], float]) -> "cel.FunctionDecl":
-    """Arithmetic between a whole number and a decimal, which CEL itself refuses."""
-    overloads = [
-        cel.Overload(f"{operator}_int_double", _DOUBLE, [_INT, _DOUBLE], False, compute),
-        cel.Overload(f"{operator}_double_int", _DOUBLE, [_DOUBLE, _INT], False, compute),
-    ]
-    return cel.FunctionDecl(operator, overloads)
-
-
-def _divide(left: float, right: float) -> float:
-    if right == 0:
-        raise ValueError("divide by zero")
-    return left / right
-
-
-def _extension() -> "cel.CelExtension":
-    arithmetic = [
-        _mixed("_+_", lambda left, right: left + right),
-        _mixed("_-_", lambda left, right: left - right),
-        _mixed("_*_", lambda left, right: left * right),
-        _mixed("_/_", _divide),
-    ]
-    functions = [
-        cel.FunctionDecl(
-            name,
-            [
-                cel.Overload(f"{name}_{number}", result, parameters, member, body)
-                for number, (parameters, result, member, body) in enumerate(overloads)
-            ],
-        )
-        for name, overloads in _FUNCTIONS.items()
-    ]
-    return cel.CelExtension("orchestra", arithmetic + functions)
-
-
-@lru_cache(maxsize=256)
-def _environment(names: frozenset[str]) -> "cel.Env":
-    variables = dict.fromkeys(names, _DYN)
-    return cel.NewEnv(variables=variables, extensions=[ext_math.ExtMath(), ext_optional.ExtOptional(), _extension()])

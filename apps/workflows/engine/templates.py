@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
+from apps.workflows.engine.cel_values import as_text
 from apps.workflows.engine.errors import ExpressionError, pointer
-from apps.workflows.engine.expressions import Expression, as_text, compile_expression
+from apps.workflows.engine.expressions import Expression, compile_expression
 
 MAX_DEPTH = 64
 MAX_RENDERED = 16_000_000  # bytes of JSON that the expressions of one template may make together
