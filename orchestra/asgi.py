@@ -24,25 +24,26 @@ streams = get_asgi_application()
 from django.conf import settings  # noqa: E402 - after django.setup()
 
 from orchestra import urls  # noqa: E402, F401 - loaded now and not by the first request
+from apps.workflows.streams import websocket  # noqa: E402
 from orchestra.wsgi import application as wsgi_application  # noqa: E402
 
 requests = WSGIMiddleware(wsgi_application, workers=settings.ORCHESTRA_WEB_THREADS)  # type: ignore[arg-type]
 
-STREAM_PATH = re.compile(r"^/v1/runs/[^/]+/(?:events|ws)/?$")
+STREAM_PATH = re.compile(r"^/v1/runs/[^/]+/events/?$")
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Hand a stream to Django's ASGI handler and everything else to the WSGI threads."""
-    if is_stream(scope):
+    """Hand a stream to the event loop and everything else to the WSGI threads."""
+    if scope["type"] == "websocket":
+        await websocket(scope, receive, send)
+    elif is_stream(scope):
         await streams(scope, receive, send)
     else:
         await requests(scope, receive, send)  # type: ignore[arg-type]
 
 
 def is_stream(scope: Scope) -> bool:
-    """Tell whether the client asks for a live stream, by path and `Accept` header."""
-    if scope["type"] == "websocket":
-        return True
+    """Tell whether the client asks for server-sent events, by path and `Accept` header."""
     if scope["type"] != "http" or not STREAM_PATH.match(scope["path"]):
         return False
     return any(name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"])

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Count, Prefetch, QuerySet
 
+from apps.accounts.models import Organization
 from apps.common.errors import NotFound
 from apps.common.selectors import find_by_id
 from apps.observability.models import LogLine
@@ -39,6 +40,11 @@ def runs() -> QuerySet[Run]:
 def find_run(ref: str | UUID) -> Run:
     """The run with this id or unique ending of one; raises NotFound."""
     return find_by_id(runs(), ref)
+
+
+def find_run_of(organization: Organization, ref: str) -> Run:
+    """The same in one organization, for callers outside of its scope; raises NotFound."""
+    return find_by_id(runs().filter(organization=organization), ref)
 
 
 def filtered_runs(filters: dict[str, Any]) -> QuerySet[Run]:

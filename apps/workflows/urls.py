@@ -19,7 +19,7 @@ urlpatterns = [
     path("v1/runs", runs.RunsView.as_view()),
     path("v1/runs/<str:ref>", runs.OneRunView.as_view()),
     path("v1/runs/<str:ref>/nodes", runs.NodesView.as_view()),
-    path("v1/runs/<str:ref>/events", runs.EventsView.as_view()),
+    path("v1/runs/<str:ref>/events", runs.events),
     path("v1/runs/<str:ref>/logs", runs.LogsView.as_view()),
     path("v1/runs/<str:ref>/trace", runs.TraceView_.as_view()),
     path("v1/runs/<str:ref>/cancel", runs.CancelView.as_view()),

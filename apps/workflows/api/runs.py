@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -36,6 +39,7 @@ from apps.workflows.serializers.runs import (
 from apps.workflows.serializers.traces import TraceView, trace_of
 from apps.workflows.serializers.workflows import InlineRunSerializer
 from apps.workflows.services import forks, runs
+from apps.workflows.streams import stream_events, wants_stream
 
 FILTERS = {
     "workflow": text("Runs of the workflow with this name or id."),
@@ -133,6 +137,20 @@ class EventsView(OrganizationView):
         found = list(selectors.events(run, self.query_values["after"])[: limit + 1])
         cursor = str(found[limit - 1].seq) if len(found) > limit else None
         return Response({"items": [event_view(event) for event in found[:limit]], "next_cursor": cursor})
+
+
+_list_events = EventsView.as_view()
+
+
+@csrf_exempt  # the view checks it itself, where a session asks
+def events(request: HttpRequest, ref: str) -> HttpResponseBase:
+    """The history as JSON, or live where the client accepts an event stream."""
+    if wants_stream(request):
+        return stream_events(request, ref)
+    return _list_events(request, ref=ref)
+
+
+events.cls = EventsView  # type: ignore[attr-defined] # how the OpenAPI generator finds a view's class
 
 
 class LogsView(OrganizationView):

@@ -16,6 +16,7 @@ from apps.workflows import dispatch
 from apps.workflows.nodes.base import ChildRequest, Completed, Failed, NodeError
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import checked_input
+from apps.workflows.services.transition import ending
 from apps.workflows.services.transition.transition import Consequences, Limits, Transition
 from apps.workflows.store import definitions, progress, recovery
 from apps.workflows.store.database import Transaction, patiently, transaction
@@ -81,7 +82,7 @@ def cancel_orphans(parent: UUID | None = None) -> int:
     with transaction() as tx:
         orphans = recovery.orphans(tx, parent)
     for orphan in orphans:
-        act_on_run(orphan, lambda transition: transition.cancel_run(by="parent run"))
+        act_on_run(orphan, lambda transition: ending.cancel_run(transition, by="parent run"))
     return len(orphans)
 
 

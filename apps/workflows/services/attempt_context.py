@@ -86,7 +86,7 @@ class AttemptContext(NodeContext):
         self._lines.flush()
         report, self._report = self._report, None
         if report is not None and self.leases.is_wanted(self.row):
-            act_on_run(self.row.run_id, lambda transition: transition.event("node.progress", self.row, **report))
+            act_on_run(self.row.run_id, lambda transition: transition.tell("node.progress", self.row, **report))
 
     # ---- effects ----------------------------------------------------------------------------------
 

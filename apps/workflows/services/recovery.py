@@ -14,7 +14,7 @@ from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.nodes.registry import INLINE
 from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
-from apps.workflows.services.transition import people
+from apps.workflows.services.transition import again, ending, people
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import recovery, workers
 from apps.workflows.store.database import transaction
@@ -52,7 +52,9 @@ def bury_workers(lease: float) -> int:
 
 def take_back_lost() -> int:
     """Queues again what dead workers held; a node lost too often fails as poison."""
-    return _each(recovery.lost, NodeStatus.RUNNING, lambda transition, row: transition.lose(row, most=MOST_LOSSES))
+    return _each(
+        recovery.lost, NodeStatus.RUNNING, lambda transition, row: again.lose(transition, row, most=MOST_LOSSES)
+    )
 
 
 def end_overdue() -> int:
@@ -86,7 +88,7 @@ def end_late_runs() -> int:
         late = recovery.late_runs(tx)
     error = NodeError("timeout", "The run took longer than its workflow allows.")
     for run in late:
-        act_on_run(run, lambda transition: transition.fail_run(error, None))
+        act_on_run(run, lambda transition: ending.fail_run(transition, error))
     return len(late)
 
 

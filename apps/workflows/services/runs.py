@@ -16,6 +16,7 @@ from apps.workflows.models import WorkflowVersion
 from apps.workflows.services.acting import act_on_run, begin_run
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import accepted_input
+from apps.workflows.services.transition import again, ending
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import definitions, progress
 from apps.workflows.store.database import patiently, transaction
@@ -81,7 +82,7 @@ def cancel_run(run: UUID, *, by: str) -> None:
         if status in RUN_ENDED and status is not RunStatus.CANCELLED:
             raise _conflict("cancelled", status)
         if status not in RUN_ENDED:
-            transition.cancel_run(by)
+            ending.cancel_run(transition, by)
 
     act_on_run(run, act)
 
@@ -95,7 +96,7 @@ def pause_run(run: UUID, *, by: str) -> None:
         if transition.run.status in RUN_ENDED:
             raise _conflict("paused", transition.run.status)
         transition.run.status = RunStatus.PAUSED
-        transition.event("run.paused", by=by)
+        transition.tell("run.paused", by=by)
 
     act_on_run(run, act)
 
@@ -109,7 +110,7 @@ def resume_run(run: UUID, *, by: str) -> None:
                 "resumed", transition.run.status, "Only a paused run is resumed; a failed one takes 'retry'."
             )
         transition.run.status = RunStatus.RUNNING if transition.run.started_at else RunStatus.PENDING
-        transition.event("run.resumed", by=by)
+        transition.tell("run.resumed", by=by)
         for row in progress.open_nodes(transition.tx, run):
             transition.offer(row)
 
@@ -122,8 +123,8 @@ def retry_run(run: UUID, *, by: str) -> None:
     def act(transition: Transition) -> None:
         if transition.run.status is not RunStatus.FAILED:
             raise _conflict("retried", transition.run.status, "Only a failed run is retried; fork one that completed.")
-        transition.event("run.resumed", by=by, reason="retry")
-        transition.resume(_stopped(transition))
+        transition.tell("run.resumed", by=by, reason="retry")
+        again.resume(transition, _stopped(transition))
 
     act_on_run(run, act)
 

@@ -16,6 +16,7 @@ from apps.workflows.nodes.registry import names
 from apps.workflows.services import attempts, recovery
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.leases import Leases
+from apps.workflows.services.transition import again
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import recovery as questions
 from apps.workflows.store.database import TRANSIENT, transaction
@@ -105,7 +106,7 @@ class WorkerRuntime:
             transition.read([row.id])
             current = transition.rows[row.id]
             if current.fence == row.fence and current.status == "running":
-                transition.release(current)
+                again.release(transition, current)
 
         act_on_run(row.run_id, act)
 

@@ -12,29 +12,28 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from apps.common.errors import Fatal
 from apps.common.ids import uuid7
 from apps.common.json import JSON, NotJson
 from apps.workflows.engine.compiler import Compiled, CompiledNode
 from apps.workflows.engine.errors import ExpressionError, LoopLimitError
 from apps.workflows.engine.marking import Completion, Marking, Start, advance, begin
-from apps.workflows.engine.retry import RetryPolicy, next_delay
 from apps.workflows.engine.routing import Decision, UnknownRouteError, decide_edges, route_of
-from apps.workflows.engine.spec import MapNode, Retry
 from apps.workflows.engine.states import CLAIMABLE, NODE_ENDED, RUN_ENDED, NodeStatus, RunStatus
 from apps.workflows.nodes.base import ChildRequest, Completed, Failed, ItemsRequest, NodeError, Outcome, Waiting
 from apps.workflows.nodes.registry import INLINE
-from apps.workflows.services.transition import people
+from apps.workflows.services.transition import again, ending, maps, people
+from apps.workflows.services.transition.failures import error_of
 from apps.workflows.services.transition.saving import prepare_write
 from apps.workflows.services.transition.scope import Scope
 from apps.workflows.store import progress
 from apps.workflows.store.database import Transaction
-from apps.workflows.store.rows import HELD, ContextRow, EventRow, NodeRow, RunRow
+from apps.workflows.store.rows import ContextRow, EventRow, NodeRow, RunRow
 from apps.workflows.store.values import Packer
 
 StartChild = Callable[["Transition", NodeRow, ChildRequest], UUID]
+
+_PREVIEW_CHARACTERS = 2_000  # of a value in an event; a longer one is read where it is stored
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Consequences:
     version: UUID | None = None  # of the run's definition
     hints: list[tuple[UUID, str]] = field(default_factory=list)  # node runs to tell workers of, with their queues
     ended_child_of: UUID | None = None  # the node run that waited for this run, if it has ended
-    orphaned: bool = False  # its child runs have nobody to report to any more
+    orphaned: bool = False  # its child runs may have nobody to report to any more
 
 
 class Transition:
@@ -81,20 +80,20 @@ class Transition:
         self.rows: dict[UUID, NodeRow] = {}  # read or made in this transaction
         self.made: dict[UUID, NodeRow] = {}
         self.changed: dict[UUID, NodeRow] = {}
-        self.ready: list[NodeRow] = []  # queued in this transaction, not held
+        self.ready: list[NodeRow] = []  # queued in this transaction, free to be claimed
+        self.held: dict[UUID, deque[NodeRow]] = {}  # items made here that wait for their turn, by map
         self.events: list[EventRow] = []
         self.context: list[tuple[ContextRow, EventRow]] = []
-        self.attempts: list[tuple[NodeRow, str]] = []
-        self.held: dict[UUID, deque[NodeRow]] = {}  # items made here that wait for their turn, by map
+        self.attempts: list[tuple[NodeRow, str]] = []  # that have ended, and how
         self.news: deque[tuple[NodeRow, Outcome]] = deque()
         self.consequences = Consequences(version=run.version_id)
+
+    # ---- what callers bring -----------------------------------------------------------------------
 
     @property
     def touched(self) -> bool:
         """Whether there is anything to write."""
         return bool(self.changed or self.made or self.events or self.ready)
-
-    # ---- what callers bring -----------------------------------------------------------------------
 
     def read(self, ids: Sequence[UUID]) -> None:
         """Fetches the node runs that the news is about, and the maps they are items of."""
@@ -110,21 +109,17 @@ class Transition:
     def start_active(self) -> None:
         """Starts the nodes that the marking of a forked run holds as active."""
         for name, active in self.marking.active.items():
-            self._start(Start(name, active.visit, active.depth), reason="fork")
+            self.start(Start(name, active.visit, active.depth), reason="fork")
         self.work_in()
-
-    def bring(self, row: NodeRow, outcome: Outcome) -> None:
-        """News about a node run; `work_in` does the rest."""
-        self.news.append((row, outcome))
 
     def take(self, row: NodeRow) -> None:
         """Starts a queued node run now: a deciding one is evaluated, any other is the first to be claimed."""
         if self.run.status is RunStatus.PENDING:
             self.run.status, self.run.started_at = RunStatus.RUNNING, self.run.now
-            self._event("run.started")
+            self.tell("run.started")
         if row.handler in INLINE:
             self.inline_left = max(self.inline_left, 1)
-            self._activate(row)
+            self.activate(row)
             self.work_in()
         else:
             self.ready.append(row)
@@ -135,22 +130,25 @@ class Transition:
             self.rows[row.id] = row
             self.ready.append(row)
 
+    def bring(self, row: NodeRow, outcome: Outcome) -> None:
+        """News about a node run; `work_in` does the rest."""
+        self.news.append((row, outcome))
+
     def work_in(self) -> None:
         """Follows all news to their end."""
         while self.news:
             row, outcome = self.news.popleft()
-            if self.run.status in RUN_ENDED or row.status in NODE_ENDED:
-                continue
-            self._hear(row, outcome)
-        self._finish_if_over()
+            if self.run.status not in RUN_ENDED and row.status not in NODE_ENDED:
+                self._hear(row, outcome)
+        ending.finish_if_over(self)
 
     def write(self, *, worker: UUID | None = None, go_on_with: int = 0) -> Consequences:
         """Writes everything; up to `go_on_with` of the node runs that became ready are claimed for `worker`."""
         self._claim(worker, go_on_with)
-        self._settle_run_status()
+        ending.settle_status(self)
         self.packer.write(self.tx)
         self._number_context()
-        progress.insert_nodes(self.tx, [row for row in self.made.values()])
+        progress.insert_nodes(self.tx, list(self.made.values()))
         progress.update_nodes(self.tx, [row for row in self.changed.values() if row.id not in self.made])
         progress.end_attempts(self.tx, self.attempts)
         progress.open_attempts(self.tx, self.consequences.claimed)
@@ -164,26 +162,26 @@ class Transition:
     def _hear(self, row: NodeRow, outcome: Outcome) -> None:
         if isinstance(outcome, Waiting):
             self._wait(row, outcome)
-        elif isinstance(outcome, Failed) and (delay := self._retry_delay(row, outcome.error)) is not None:
-            self._retry(row, outcome.error, delay)
+        elif isinstance(outcome, Failed) and (delay := again.retry_delay(self, row, outcome.error)) is not None:
+            self._let_go(row)
+            again.retry(self, row, outcome.error, delay)
         elif row.is_item:
-            self._end_item(row, outcome)
+            maps.end_item(self, row, outcome)
         else:
             self._end_visit(row, outcome)
 
     def _wait(self, row: NodeRow, outcome: Waiting) -> None:
-        was_running = row.status is NodeStatus.RUNNING
+        if row.status is NodeStatus.RUNNING:
+            self.attempts.append((row, "waiting"))
         row.status, row.waiting_for = NodeStatus.WAITING, outcome.waits_for
         row.available_at = self._due(outcome)
         row.state |= outcome.state
         row.started_at = row.started_at or self.run.now
         row.deadline_at = None
-        if was_running:
-            self.attempts.append((row, "waiting"))
-        self._changed(row)
-        self._event("node.waiting", row, waits_for=outcome.waits_for, until=row.available_at)
+        self.note(row)
+        self.tell("node.waiting", row, waits_for=outcome.waits_for, until=row.available_at)
         if isinstance(outcome.request, ItemsRequest):
-            self._make_items(row, outcome.request.items)
+            maps.make_items(self, row, outcome.request.items)
         elif isinstance(outcome.request, ChildRequest):
             self._make_child(row, outcome.request)
         elif outcome.request is not None:
@@ -193,339 +191,6 @@ class Transition:
         if outcome.due_in is None:
             return outcome.due_at
         return self.run.now + timedelta(seconds=outcome.due_in)
-
-    def _retry_delay(self, row: NodeRow, error: NodeError) -> float | None:
-        policy = self._policy(row)
-        attempt = max(row.attempt, 1)
-        return next_delay(
-            policy,
-            attempt=attempt,
-            retryable=error.retryable,
-            randomness=self.randomness(),
-            retry_after=error.retry_after,
-        )
-
-    def _policy(self, row: NodeRow) -> RetryPolicy:
-        retry: Retry | None = self.node_of(row).spec.retry
-        return retry.policy() if retry else RetryPolicy()
-
-    def _retry(self, row: NodeRow, error: NodeError, delay: float) -> None:
-        if row.waiting_for == "items":
-            progress.cancel_items(self.tx, row.id)
-        self._end_attempt(row, error)
-        row.status, row.waiting_for = NodeStatus.RETRYING, ""
-        row.available_at = self.run.now + timedelta(seconds=delay)
-        row.error, row.worker, row.deadline_at = error.as_json(), None, None
-        self._changed(row)
-        self._event("node.retrying", row, attempt=row.attempt, delay=round(delay, 3), error=error.as_json())
-
-    def _end_attempt(self, row: NodeRow, error: NodeError | None) -> None:
-        row.error = error.as_json() if error else None
-        outcome = "completed" if error is None else "timeout" if error.code == "timeout" else "failed"
-        if row.worker is not None:
-            self.attempts.append((replace(row), outcome))
-
-    # ---- the end of a visit -----------------------------------------------------------------------
-
-    def _end_visit(self, row: NodeRow, outcome: Completed | Failed) -> None:
-        outcome = self._packed(row, outcome)
-        try:
-            decision = self._decide(row, outcome)
-        except (ExpressionError, UnknownRouteError, LoopLimitError) as error:
-            outcome = Failed(_error_of(error))
-            decision = self._decide_after(row, outcome)
-        self._end(row, outcome, handled=decision.handled)
-        if isinstance(outcome, Failed) and not decision.handled:
-            self.fail_run(outcome.error, row)
-            return
-        for number in decision.taken:
-            edge = self.compiled.graph.edges[number]
-            self._event("edge.taken", row, edge=number, to=self.compiled.graph.nodes[edge.target], route=edge.route)
-        marking, starts = advance(self.compiled.graph, self.marking, Completion(row.node, decision.taken))
-        self._set_marking(marking)
-        self._start_all(starts)
-
-    def _decide(self, row: NodeRow, outcome: Completed | Failed) -> Decision:
-        """The edges that are taken; the node's context keys are written on the way."""
-        node = self.compiled.node(row.node)
-        names = self._ending_names(row, node, outcome)
-        route = None
-        if isinstance(outcome, Completed):
-            self._save(row, node, names)
-            route = outcome.route or route_of(outcome.output)
-        failed = isinstance(outcome, Failed)
-        decision = decide_edges(self.compiled, self.marking, row.node, failed=failed, route=route, scope=names)
-        if isinstance(outcome, Completed) and outcome.refused:
-            asking = [number for number in decision.taken if self._asks(number)]
-            return Decision(asking, decision.handled)
-        return decision
-
-    def _decide_after(self, row: NodeRow, outcome: Failed) -> Decision:
-        """The edges of a node whose end could not be decided: those for its failure, if they can."""
-        try:
-            return self._decide(row, outcome)
-        except (ExpressionError, LoopLimitError):
-            return Decision((), handled=False)
-
-    def _asks(self, number: int) -> bool:
-        edge = self.compiled.graph.edges[number]
-        return edge.when is not None or edge.route is not None or edge.on == "always"
-
-    def _ending_names(self, row: NodeRow, node: CompiledNode, outcome: Completed | Failed) -> dict[str, Any]:
-        result = {"error": outcome.error.as_json()} if isinstance(outcome, Failed) else {"output": outcome.output}
-        missing = {"output": None} if isinstance(outcome, Failed) else {"error": None}
-        return self.scope.names(node.ending_needs, visit=row.visit, **result, **missing, **self._item_names(row))
-
-    def _save(self, row: NodeRow, node: CompiledNode, names: Mapping[str, Any]) -> None:
-        """Renders and checks every key before any is written."""
-        writes = [
-            prepare_write(self.scope, self.compiled, row, key, template.render(names))
-            for key, template in node.save.items()
-        ]
-        for write in writes:
-            packed = self.packer.pack(write.value)
-            extra = {"conflicts_with": write.conflicts_with} if write.conflicts_with else {}
-            event = EventRow("context.changed", row, {"key": write.key, "value": _preview(write.value), **extra})
-            self.events.append(event)
-            self.context.append((ContextRow(write.key, 0, write.rank, packed, row.node, row.id), event))
-            self.scope.wrote(write.key, write.rank, write.value, row.node)
-
-    def _packed(self, row: NodeRow, outcome: Completed | Failed) -> Completed | Failed:
-        """The outcome with its output stored in the row; one that cannot be stored is a failure."""
-        if isinstance(outcome, Failed):
-            return outcome
-        try:
-            row.output = self.packer.pack(outcome.output)
-        except (Fatal, NotJson) as error:
-            return Failed(_error_of(error))
-        return outcome
-
-    def _end(self, row: NodeRow, outcome: Completed | Failed, *, handled: bool) -> None:
-        error = outcome.error if isinstance(outcome, Failed) else None
-        if error and row.waiting_for == "items":
-            self._cancel_items(row)
-        if error and row.waiting_for == "child":
-            self.consequences.orphaned = True
-        self._end_attempt(row, error)
-        row.status = NodeStatus.FAILED if error else NodeStatus.COMPLETED
-        row.output = None if error else row.output
-        row.completed_fence = row.fence
-        row.waiting_for, row.available_at, row.deadline_at = "", None, None
-        row.started_at = row.started_at or self.run.now
-        row.finished_at = self.run.now
-        self._changed(row)
-        self.scope.saw(row, None if isinstance(outcome, Failed) else outcome.output)
-        if error:
-            self._event("node.failed", row, error=error.as_json(), handled=handled)
-        else:
-            self._event(
-                "node.completed", row, output=_preview(outcome.output if isinstance(outcome, Completed) else None)
-            )
-
-    # ---- starts -----------------------------------------------------------------------------------
-
-    def _start_all(self, starts: Iterable[Start]) -> None:
-        for start in starts:
-            if self.run.visits >= self.limits.visits:
-                message = f"The run has started {self.run.visits:,} nodes, the limit."
-                self.fail_run(NodeError("limit_nodes", message), None)
-                return
-            self.run.visits += 1
-            self._start(start)
-
-    def _start(self, start: Start, reason: str | None = None) -> None:
-        node = self.compiled.node(start.node)
-        row = self._make(start.node, start.visit, start.depth, node)
-        self._event("node.queued", row, reason=reason)
-        self._activate(row)
-
-    def _make(self, name: str, visit: int, depth: int, node: CompiledNode, **others: Any) -> NodeRow:
-        row = NodeRow(
-            id=uuid7(),
-            run_id=self.run.id,
-            organization_id=self.run.organization_id,
-            node=name,
-            visit=visit,
-            index=others.pop("index", -1),
-            depth=depth,
-            handler=node.spec.type,
-            status=NodeStatus.QUEUED,
-            priority=self.run.priority,
-            available_at=others.pop("available_at", self.run.now),
-            timeout=node.spec.timeout,
-            **others,
-        )
-        self.rows[row.id] = self.made[row.id] = row
-        return row
-
-    def _activate(self, row: NodeRow) -> None:
-        """Evaluates a deciding node at once; lets a worker have any other."""
-        handler = INLINE.get(row.handler)
-        if handler is None:
-            self._queue_work(row)
-        elif self.inline_left <= 0 or self.run.status is RunStatus.PAUSED:
-            self._queue(row)
-        else:
-            self.inline_left -= 1
-            row.attempt = max(row.attempt, 1)
-            row.available_at = self.run.now
-            fields = self._rendered(row)
-            if isinstance(fields, Failed):
-                self.bring(row, fields)
-                return
-            row.input = self._pack_input(row, fields)
-            self._changed(row)
-            self.bring(row, handler.begin(self.node_of(row).spec, fields))
-
-    def _queue_work(self, row: NodeRow) -> None:
-        if row.input is None:
-            fields = self._rendered(row)
-            if isinstance(fields, Failed):
-                self.bring(row, fields)
-                return
-            try:
-                row.input = self.packer.pack(fields.get("input"))
-            except Fatal as error:
-                self.bring(row, Failed(_error_of(error)))
-                return
-            row.state |= {name: value for name, value in fields.items() if name != "input"}
-        self._queue(row)
-
-    def _queue(self, row: NodeRow) -> None:
-        row.status = NodeStatus.QUEUED
-        row.available_at = self.run.now
-        self._changed(row)
-        self.ready.append(row)
-
-    def _rendered(self, row: NodeRow) -> dict[str, Any] | Failed:
-        node = self.node_of(row)
-        try:
-            names = self.scope.names(node.starting_needs, visit=row.visit, **self._item_names(row))
-            return {name: template.render(names) for name, template in node.templates.items()}
-        except ExpressionError as error:
-            return Failed(_error_of(error))
-
-    def _pack_input(self, row: NodeRow, fields: Mapping[str, Any]) -> str | None:
-        if row.handler in ("set", "map"):
-            return None
-        try:
-            return self.packer.pack(fields["input"] if set(fields) == {"input"} else dict(fields))
-        except Fatal:
-            return None  # only shown; what the node does with it has its own limits
-
-    # ---- maps -------------------------------------------------------------------------------------
-
-    def _make_items(self, parent: NodeRow, items: Sequence[JSON]) -> None:
-        node = self.compiled.node(parent.node)
-        if len(items) > self.limits.items:
-            message = f"The map has {len(items):,} items; at most {self.limits.items:,} are allowed."
-            self.bring(parent, Failed(NodeError("limit_items", message)))
-            return
-        if parent.attempt > 1 or parent.state.get("items"):
-            self._restart_items(parent)
-            return
-        parent.open_items = len(items)
-        parent.state["items"] = len(items)
-        body, spec = node.body, node.spec
-        if body is None or not isinstance(spec, MapNode):
-            return
-        for index, item in enumerate(items):
-            row = self._make(
-                parent.node,
-                parent.visit,
-                parent.depth,
-                body,
-                index=index,
-                parent_id=parent.id,
-                available_at=HELD,
-                state={"item": item},
-            )
-            if index < spec.max_parallel:
-                self._activate(row)
-            else:
-                self.held.setdefault(parent.id, deque()).append(row)
-
-    def _restart_items(self, parent: NodeRow) -> None:
-        """Queues again the items of a map that did not complete."""
-        stopped = [
-            row for row in progress.stopped_nodes(self.tx, self.run.id, [(parent.node, parent.visit)]) if row.is_item
-        ]
-        parent.open_items = len(stopped)
-        spec = self.compiled.node(parent.node).spec
-        width = spec.max_parallel if isinstance(spec, MapNode) else 1
-        for place, row in enumerate(stopped):
-            self.rows[row.id] = row
-            self.restart(row)
-            if place < width:
-                self._activate(row)
-            else:
-                row.available_at = HELD
-                self.held.setdefault(parent.id, deque()).append(row)
-        if not stopped:
-            self._close_map(parent)
-
-    def _end_item(self, row: NodeRow, outcome: Completed | Failed) -> None:
-        parent = self.rows[row.parent_id] if row.parent_id else row
-        spec = self.compiled.node(parent.node).spec
-        outcome = self._packed(row, outcome)
-        if isinstance(outcome, Completed):
-            try:
-                body = self.node_of(row)
-                self._save(row, body, self._ending_names(row, body, outcome))
-            except ExpressionError as error:
-                outcome = Failed(_error_of(error))
-        collect = isinstance(spec, MapNode) and (
-            spec.on_item_error == "collect" or self.node_of(row).spec.on_error == "continue"
-        )
-        self._end(row, outcome, handled=collect)
-        parent.open_items -= 1
-        self._changed(parent)
-        if isinstance(outcome, Failed) and not collect:
-            self._fail_map(parent, row, outcome.error)
-        elif parent.open_items == 0:
-            self._close_map(parent)
-        else:
-            self._next_item(parent)
-
-    def _next_item(self, parent: NodeRow) -> None:
-        if waiting := self.held.get(parent.id):
-            self._activate(waiting.popleft())
-            return
-        known = [row.id for row in self.rows.values() if row.parent_id == parent.id]
-        for row in progress.next_items(self.tx, parent.id, 1, known):
-            self.rows[row.id] = row
-            self._activate(row)
-
-    def _fail_map(self, parent: NodeRow, item: NodeRow, error: NodeError) -> None:
-        message = f"Item {item.index} failed: {error.message}"
-        self.bring(
-            parent, Failed(NodeError("item_failed", message, details={"index": item.index, "error": error.as_json()}))
-        )
-
-    def _cancel_items(self, parent: NodeRow) -> None:
-        here = [row for row in self.rows.values() if row.parent_id == parent.id]
-        for row in here:
-            if row.status not in NODE_ENDED:
-                row.status, row.finished_at, row.available_at = NodeStatus.CANCELLED, self.run.now, None
-                self._changed(row)
-        progress.cancel_items(self.tx, parent.id, [row.id for row in here])
-        self.ready = [row for row in self.ready if row.parent_id != parent.id]
-        self.consequences.orphaned = True
-
-    def _close_map(self, parent: NodeRow) -> None:
-        """The map's output: the items' outputs in order; a failed item stands there as `{"error": {...}}`."""
-        stored = {row["index"]: row for row in progress.item_outputs(self.tx, parent.id)}
-        here = {row.index: row for row in self.rows.values() if row.parent_id == parent.id}
-        indices = sorted({*stored, *here})
-        texts = [here[index].output if index in here else stored[index]["output"] for index in indices]
-        errors = [here[index].error if index in here else _loaded(stored[index]["error"]) for index in indices]
-        outputs = self.packer.unpack(self.tx, texts)
-        self.bring(
-            parent,
-            Completed([{"error": error} if error else output for error, output in zip(errors, outputs, strict=True)]),
-        )
-
-    # ---- child runs -------------------------------------------------------------------------------
 
     def _make_child(self, row: NodeRow, request: ChildRequest) -> None:
         if self.run.nesting + 1 > self.limits.nesting:
@@ -537,137 +202,217 @@ class Transition:
         except Fatal as error:
             self.bring(row, Failed(NodeError(error.code, str(error))))
 
-    # ---- the run ----------------------------------------------------------------------------------
+    # ---- the end of a visit -----------------------------------------------------------------------
 
-    def fail_run(self, error: NodeError, row: NodeRow | None) -> None:
-        """Ends the run as failed; whatever is in flight is cancelled. The marking stays, for a retry."""
-        where = {"node": row.node, "visit": row.visit, "node_run": str(row.id)} if row else {}
-        self.run.error = error.as_json() | where
-        self._stop(RunStatus.FAILED, "run.failed", error=self.run.error)
-
-    def cancel_run(self, by: str) -> None:
-        """Ends the run as cancelled, with everything in flight."""
-        self._stop(RunStatus.CANCELLED, "run.cancelled", by=by)
-
-    def restart(self, row: NodeRow) -> None:
-        """Makes a failed or cancelled node run as if it had not been tried."""
-        row.status, row.waiting_for = NodeStatus.QUEUED, ""
-        row.attempt = row.lost_count = 0
-        row.error = row.output = row.worker = row.finished_at = row.started_at = None
-        row.available_at = self.run.now
-        self._changed(row)
-
-    def resume(self, rows: Sequence[NodeRow]) -> None:
-        """Starts the stopped visits of a failed run again."""
-        self.run.status, self.run.error = RunStatus.RUNNING, None
-        for row in rows:
-            self.rows[row.id] = row
-            self.restart(row)
-            self._event("node.queued", row, reason="retry")
-            self._activate(row)
-        self.work_in()
-
-    def lose(self, row: NodeRow, *, most: int) -> None:
-        """Takes a node run back from a worker that died; after `most` losses it fails as poison."""
-        self.attempts.append((replace(row), "lost"))
-        row.lost_count += 1
-        if not self.node_of(row).spec.idempotent:
-            message = (
-                "The worker died while the node ran; it is not idempotent, so whether its effect happened is not known."
-            )
-            self.bring(row, Failed(NodeError("effect_unknown", message)))
-        elif row.lost_count >= most:
-            message = f"The node was lost {row.lost_count} times with the worker that ran it; it is not tried again."
-            self.bring(row, Failed(NodeError("worker_lost", message)))
-        else:
-            self._hand_back(row, reason="worker_lost")
-        self.work_in()
-
-    def release(self, row: NodeRow) -> None:
-        """Takes a node run back from a worker that stops; nothing is counted."""
-        self.attempts.append((replace(row), "released"))
-        self._hand_back(row, reason="worker_stopped")
-
-    def _hand_back(self, row: NodeRow, *, reason: str) -> None:
-        row.attempt = max(0, row.attempt - 1)
-        row.deadline_at = None
-        self._event("node.queued", row, reason=reason, worker=row.worker and str(row.worker))
-        self._queue(row)
-
-    def event(self, kind: str, row: NodeRow | None = None, **data: Any) -> None:
-        """Adds an event to the run's history."""
-        self._event(kind, row, **data)
-
-    def _stop(self, status: RunStatus, event: str, **data: Any) -> None:
-        self.run.status = status
-        self.news.clear()
-        self.ready.clear()
-        here = [row for row in self.rows.values() if row.status not in NODE_ENDED]
-        for row in here:
-            if row.status is NodeStatus.RUNNING:
-                self.attempts.append((row, "cancelled"))
-            row.status, row.waiting_for, row.available_at = NodeStatus.CANCELLED, "", None
-            row.finished_at = self.run.now
-            self._changed(row)
-            if not row.is_item:
-                self._event("node.cancelled", row)
-        for cancelled in progress.cancel_nodes(self.tx, self.run.id, [row.id for row in self.rows.values()]):
-            if cancelled["index"] < 0:
-                self.events.append(EventRow("node.cancelled", self._stub(cancelled)))
-        self.events.append(EventRow(event, None, data))
-        self._ended()
-
-    def _stub(self, cancelled: Mapping[str, Any]) -> NodeRow:
-        return NodeRow(
-            id=cancelled["id"], run_id=self.run.id, organization_id=self.run.organization_id, node=cancelled["node"],
-            visit=cancelled["visit"], index=cancelled["index"], depth=0, handler="", status=NodeStatus.CANCELLED,
-        )  # fmt: skip
-
-    def _finish_if_over(self) -> None:
-        if self.run.status in RUN_ENDED or not self.marking.is_over:
-            return
+    def _end_visit(self, row: NodeRow, outcome: Completed | Failed) -> None:
+        outcome = self.packed(row, outcome)
         try:
-            self.run.output = self.packer.pack(self._output())
-        except (ExpressionError, Fatal) as error:
-            self.fail_run(_error_of(error), None)
+            decision = self._decide(row, outcome)
+        except (ExpressionError, UnknownRouteError, LoopLimitError) as error:
+            outcome = Failed(error_of(error))
+            decision = self._decide_after(row, outcome)
+        self.end(row, outcome, handled=decision.handled)
+        if isinstance(outcome, Failed) and not decision.handled:
+            ending.fail_run(self, outcome.error, row)
             return
-        self.run.status = RunStatus.COMPLETED
-        for name in self._skipped():
-            self.events.append(EventRow("node.skipped", None, {"node": name}))
-        self.events.append(EventRow("run.completed", None, {}))
-        self._ended()
+        for number in decision.taken:
+            edge = self.compiled.graph.edges[number]
+            self.tell("edge.taken", row, edge=number, to=self.compiled.graph.nodes[edge.target], route=edge.route)
+        marking, starts = advance(self.compiled.graph, self.marking, Completion(row.node, decision.taken))
+        self._set_marking(marking)
+        self._start_all(starts)
 
-    def _output(self) -> JSON:
-        names = self.scope.names(self.compiled.output_needs)
-        if self.compiled.outputs is not None:
-            return self.compiled.outputs.render(names)
-        ends = names["nodes"].items()
-        return {name: node["output"] for name, node in ends if node["status"] == NodeStatus.COMPLETED}
+    def _decide(self, row: NodeRow, outcome: Completed | Failed) -> Decision:
+        """The edges that are taken; the node's context keys are written on the way."""
+        node = self.compiled.node(row.node)
+        names = self.ending_names(row, node, outcome)
+        route = None
+        if isinstance(outcome, Completed):
+            self.save(row, node, names)
+            route = outcome.route or route_of(outcome.output)
+        failed = isinstance(outcome, Failed)
+        decision = decide_edges(self.compiled, self.marking, row.node, failed=failed, route=route, scope=names)
+        if isinstance(outcome, Completed) and outcome.refused:
+            return Decision([number for number in decision.taken if self._asks(number)], decision.handled)
+        return decision
 
-    def _skipped(self) -> list[str]:
-        started = progress.visited(self.tx, self.run.id) | {row.node for row in self.made.values()}
-        return [name for name in self.compiled.graph.nodes if name not in started]
+    def _decide_after(self, row: NodeRow, outcome: Failed) -> Decision:
+        """The edges of a node whose end could not be decided: those for its failure, if they can."""
+        try:
+            return self._decide(row, outcome)
+        except (ExpressionError, LoopLimitError):
+            return Decision((), handled=False)
 
-    def _ended(self) -> None:
-        self.consequences.ended_child_of = self.run.parent_node_id
-        self.consequences.orphaned = self.run.status is not RunStatus.COMPLETED
+    def _asks(self, number: int) -> bool:
+        """Whether an edge looks at the result: one that does not is no way on after a person said no."""
+        edge = self.compiled.graph.edges[number]
+        return edge.when is not None or edge.route is not None or edge.on == "always"
 
-    def _settle_run_status(self) -> None:
-        """A run waits when all that is active is waits and approvals."""
-        if self.run.status not in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING):
-            return
-        known = self.rows.values()
-        if any(
-            row.status in CLAIMABLE or row.status is NodeStatus.RUNNING or row.waiting_for == "child" for row in known
-        ):
-            working = True
+    def ending_names(self, row: NodeRow, node: CompiledNode, outcome: Completed | Failed) -> dict[str, Any]:
+        """The names that expressions about the end of a node run may read."""
+        failed = isinstance(outcome, Failed)
+        output = None if isinstance(outcome, Failed) else outcome.output
+        error = outcome.error.as_json() if isinstance(outcome, Failed) else None
+        items = maps.item_names(self, row)
+        names = self.scope.names(node.ending_needs, visit=row.visit, output=output, error=error, **items)
+        own = {"status": "failed" if failed else "completed", "visit": row.visit, "output": output, "error": error}
+        if not row.is_item and row.node in names["nodes"]:
+            names["nodes"] = names["nodes"] | {
+                row.node: {key: value for key, value in own.items() if value is not None}
+            }
+        return names
+
+    def save(self, row: NodeRow, node: CompiledNode, names: Mapping[str, Any]) -> None:
+        """Writes the node's context keys; every one is rendered and checked before any is written."""
+        rendered = [(key, template.render(names)) for key, template in node.save.items()]
+        for write in [prepare_write(self.scope, self.compiled, row, key, value) for key, value in rendered]:
+            extra = {"conflicts_with": write.conflicts_with} if write.conflicts_with else {}
+            event = EventRow("context.changed", row, {"key": write.key, "value": _preview(write.value), **extra})
+            self.events.append(event)
+            stored = ContextRow(write.key, 0, write.rank, self.packer.pack(write.value), row.node, row.id)
+            self.context.append((stored, event))
+            self.scope.wrote(write.key, write.rank, write.value, row.node)
+
+    def packed(self, row: NodeRow, outcome: Completed | Failed) -> Completed | Failed:
+        """The outcome with its output stored in the row; one that cannot be stored is a failure."""
+        if isinstance(outcome, Failed):
+            return outcome
+        try:
+            row.output = self.packer.pack(outcome.output)
+        except (Fatal, NotJson) as error:
+            return Failed(error_of(error))
+        return outcome
+
+    def end(self, row: NodeRow, outcome: Completed | Failed, *, handled: bool) -> None:
+        """Notes the end of a node run, and tells of it."""
+        error = outcome.error if isinstance(outcome, Failed) else None
+        if error:
+            self._let_go(row)
+        self.end_attempt(row, error)
+        row.status = NodeStatus.FAILED if error else NodeStatus.COMPLETED
+        row.output = None if error else row.output
+        row.completed_fence = row.fence
+        row.waiting_for, row.available_at, row.deadline_at = "", None, None
+        row.started_at = row.started_at or self.run.now
+        row.finished_at = self.run.now
+        self.note(row)
+        output = None if isinstance(outcome, Failed) else outcome.output
+        self.scope.saw(row, output)
+        if error:
+            self.tell("node.failed", row, error=error.as_json(), handled=handled)
         else:
-            working = progress.still_working(self.tx, self.run.id, [row.id for row in known])
-        waits = any(row.status is NodeStatus.WAITING for row in known) or not working
-        if working and self.run.status is RunStatus.WAITING:
-            self.run.status = RunStatus.RUNNING
-        elif not working and waits:
-            self.run.status = RunStatus.WAITING
+            self.tell("node.completed", row, output=_preview(output))
+
+    def end_attempt(self, row: NodeRow, error: NodeError | None) -> None:
+        """Notes how the current try of a node run ended."""
+        row.error = error.as_json() if error else None
+        outcome = "completed" if error is None else "timeout" if error.code == "timeout" else "failed"
+        if row.worker is not None:
+            self.attempts.append((replace(row), outcome))
+
+    def _let_go(self, row: NodeRow) -> None:
+        """Cancels what a failed node run was waiting for."""
+        if row.waiting_for == "items":
+            maps.cancel_items(self, row)
+        elif row.waiting_for == "child":
+            self.consequences.orphaned = True
+
+    # ---- starts -----------------------------------------------------------------------------------
+
+    def _start_all(self, starts: Iterable[Start]) -> None:
+        for start in starts:
+            if self.run.visits >= self.limits.visits:
+                message = f"The run has started {self.run.visits:,} nodes, the limit."
+                ending.fail_run(self, NodeError("limit_nodes", message))
+                return
+            self.start(start)
+
+    def start(self, start: Start, reason: str | None = None) -> None:
+        """Adds the node run of a visit and gets it going."""
+        self.run.visits += 1
+        row = self.make(start.node, start.visit, start.depth)
+        self.tell("node.queued", row, reason=reason)
+        self.activate(row)
+
+    def make(self, name: str, visit: int, depth: int, *, index: int = -1, **others: Any) -> NodeRow:
+        """Adds a node run, of a visit or (with its `index`) of a map's item."""
+        node = self.compiled.node(name)
+        spec = (node.body if index >= 0 and node.body else node).spec
+        row = NodeRow(
+            id=uuid7(),
+            run_id=self.run.id,
+            organization_id=self.run.organization_id,
+            node=name,
+            visit=visit,
+            index=index,
+            depth=depth,
+            handler=spec.type,
+            status=NodeStatus.QUEUED,
+            priority=self.run.priority,
+            timeout=spec.timeout,
+            **{"available_at": self.run.now, **others},
+        )
+        self.rows[row.id] = self.made[row.id] = row
+        return row
+
+    def activate(self, row: NodeRow) -> None:
+        """Evaluates a deciding node at once; lets a worker have any other."""
+        if row.handler not in INLINE:
+            self._queue_work(row)
+        elif self.inline_left <= 0 or self.run.status is RunStatus.PAUSED:
+            self.queue(row)
+        else:
+            self.inline_left -= 1
+            self._evaluate(row)
+
+    def queue(self, row: NodeRow) -> None:
+        """Makes a node run free to be claimed."""
+        row.status = NodeStatus.QUEUED
+        row.available_at = self.run.now
+        self.note(row)
+        self.ready.append(row)
+
+    def _evaluate(self, row: NodeRow) -> None:
+        row.attempt = max(row.attempt, 1)
+        row.available_at = self.run.now
+        self.note(row)
+        fields = self._rendered(row)
+        if isinstance(fields, Failed):
+            self.bring(row, fields)
+            return
+        if row.handler not in ("set", "map"):  # what they get is what they give, or their items have it
+            self._keep_input(row, fields)
+        self.bring(row, INLINE[row.handler].begin(self.node_of(row).spec, fields))
+
+    def _queue_work(self, row: NodeRow) -> None:
+        """Renders the input once, so that every attempt gets the same."""
+        if row.input is None:
+            fields = self._rendered(row)
+            if isinstance(fields, Failed):
+                self.bring(row, fields)
+                return
+            try:
+                row.input = self.packer.pack(fields.get("input"))
+            except (Fatal, NotJson) as error:
+                self.bring(row, Failed(error_of(error)))
+                return
+            row.state |= {name: value for name, value in fields.items() if name != "input"}
+        self.queue(row)
+
+    def _rendered(self, row: NodeRow) -> dict[str, Any] | Failed:
+        node = self.node_of(row)
+        try:
+            names = self.scope.names(node.starting_needs, visit=row.visit, **maps.item_names(self, row))
+            return {name: template.render(names) for name, template in node.templates.items()}
+        except ExpressionError as error:
+            return Failed(error_of(error))
+
+    def _keep_input(self, row: NodeRow, fields: Mapping[str, Any]) -> None:
+        """Stores what a deciding node was given, for people to see."""
+        try:
+            row.input = self.packer.pack(fields["input"] if set(fields) == {"input"} else dict(fields))
+        except (Fatal, NotJson):
+            row.input = None  # too large to show; what the node makes of it has limits of its own
 
     # ---- writing ----------------------------------------------------------------------------------
 
@@ -682,7 +427,7 @@ class Transition:
         for row in self.ready:
             if row.status in CLAIMABLE:
                 row.hinted_at = self.run.now
-                self._changed(row)
+                self.note(row)
                 self.consequences.hints.append((row.id, row.queue))
 
     def _hand_over(self, row: NodeRow, worker: UUID | None) -> None:
@@ -692,49 +437,44 @@ class Transition:
         row.started_at = row.started_at or self.run.now
         row.deadline_at = self.run.now + timedelta(seconds=row.timeout) if row.timeout else None
         self.run.status = RunStatus.RUNNING
-        self._changed(row)
-        self._event("node.started", row, attempt=row.attempt, worker=str(worker))
+        self.note(row)
+        self.tell("node.started", row, attempt=row.attempt, worker=str(worker))
 
     def _number_context(self) -> None:
         """The version of a context key is the number of the event that tells of it."""
         numbers = {id(event): self.run.last_seq + place for place, event in enumerate(self.events, start=1)}
         self.context = [(replace(write, seq=numbers[id(event)]), event) for write, event in self.context]
 
-    def _set_marking(self, marking: Marking) -> None:
-        self.marking = self.scope.marking = marking
+    # ---- small things that all parts share --------------------------------------------------------
 
-    def _changed(self, row: NodeRow) -> None:
+    def note(self, row: NodeRow) -> None:
+        """Has a node run written at the end."""
         self.changed[row.id] = row
 
-    def _event(self, kind: str, row: NodeRow | None = None, **data: Any) -> None:
+    def tell(self, kind: str, row: NodeRow | None = None, **data: Any) -> None:
+        """Adds an event to the run's history."""
         self.events.append(EventRow(kind, row, {name: value for name, value in data.items() if value is not None}))
+
+    def cancel(self, row: NodeRow) -> None:
+        """Cancels one node run that has not ended."""
+        if row.status is NodeStatus.RUNNING:
+            self.attempts.append((replace(row), "cancelled"))
+        row.status, row.waiting_for, row.available_at = NodeStatus.CANCELLED, "", None
+        row.finished_at = self.run.now
+        self.note(row)
 
     def node_of(self, row: NodeRow) -> CompiledNode:
         """The node that a node run executes: of a map's item, the inner node."""
         node = self.compiled.node(row.node)
         return node.body if row.is_item and node.body else node
 
-    def _item_names(self, row: NodeRow) -> dict[str, Any]:
-        spec = self.compiled.node(row.node).spec
-        if not row.is_item or not isinstance(spec, MapNode):
-            return {}
-        return {spec.as_: row.state.get("item"), "index": row.index}
-
-
-def _error_of(error: Exception) -> NodeError:
-    if isinstance(error, ExpressionError):
-        return NodeError(error.code, error.message + (f" {error.fix}" if error.fix else ""))
-    if isinstance(error, Fatal):
-        return NodeError(error.code, str(error))
-    codes = {UnknownRouteError: "unknown_route", LoopLimitError: "loop_limit", NotJson: "invalid_output"}
-    return NodeError(next((code for kind, code in codes.items() if isinstance(error, kind)), "error"), str(error))
+    def _set_marking(self, marking: Marking) -> None:
+        self.marking = self.scope.marking = marking
 
 
 def _preview(value: JSON) -> JSON:
-    """A value as far as an event shows it: large ones stay where they are."""
+    """A value as far as an event shows it."""
     text = str(value)
-    return value if len(text) <= 2_000 else {"preview": text[:1_000], "truncated": True}
-
-
-def _loaded(text: str | None) -> Any:
-    return None if text is None else orjson.loads(text)
+    if len(text) <= _PREVIEW_CHARACTERS:
+        return value
+    return {"preview": text[: _PREVIEW_CHARACTERS // 2], "truncated": True}

@@ -1,0 +1,91 @@
+"""Doing something another time: after a failure, after a loss, after a person said so."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from apps.workflows.engine.marking import Start
+from apps.workflows.engine.retry import RetryPolicy, next_delay
+from apps.workflows.engine.states import NodeStatus, RunStatus
+from apps.workflows.nodes.base import Failed, NodeError
+from apps.workflows.store.rows import NodeRow
+
+if TYPE_CHECKING:
+    from apps.workflows.services.transition.transition import Transition
+
+
+def retry_delay(transition: "Transition", row: NodeRow, error: NodeError) -> float | None:
+    """Seconds until the node is tried again after this failure; None when it is not."""
+    retry = transition.node_of(row).spec.retry
+    return next_delay(
+        retry.policy() if retry else RetryPolicy(),
+        attempt=max(row.attempt, 1),
+        retryable=error.retryable,
+        randomness=transition.randomness(),
+        retry_after=error.retry_after,
+    )
+
+
+def retry(transition: "Transition", row: NodeRow, error: NodeError, delay: float) -> None:
+    """Queues a failed node run again for later."""
+    transition.end_attempt(row, error)
+    row.status, row.waiting_for = NodeStatus.RETRYING, ""
+    row.available_at = transition.run.now + timedelta(seconds=delay)
+    row.error, row.worker, row.deadline_at = error.as_json(), None, None
+    transition.note(row)
+    transition.tell("node.retrying", row, attempt=row.attempt, delay=round(delay, 3), error=error.as_json())
+
+
+def lose(transition: "Transition", row: NodeRow, *, most: int) -> None:
+    """Takes a node run back from a worker that died; after `most` losses it fails as poison."""
+    transition.attempts.append((replace(row), "lost"))
+    row.lost_count += 1
+    if not transition.node_of(row).spec.idempotent:
+        message = (
+            "Its worker died while the node ran. It is not idempotent, so whether its effect happened is not known."
+        )
+        transition.bring(row, Failed(NodeError("effect_unknown", message)))
+    elif row.lost_count >= most:
+        message = f"The node was lost {row.lost_count} times with the worker that ran it; it is not tried again."
+        transition.bring(row, Failed(NodeError("worker_lost", message)))
+    else:
+        _hand_back(transition, row, reason="worker_lost")
+    transition.work_in()
+
+
+def release(transition: "Transition", row: NodeRow) -> None:
+    """Takes a node run back from a worker that stops; nothing is counted."""
+    transition.attempts.append((replace(row), "released"))
+    _hand_back(transition, row, reason="worker_stopped")
+
+
+def restart(transition: "Transition", row: NodeRow) -> None:
+    """Makes a failed or cancelled node run as if it had not been tried."""
+    row.status, row.waiting_for = NodeStatus.QUEUED, ""
+    row.attempt = row.lost_count = 0
+    row.error = row.output = row.worker = row.finished_at = row.started_at = None
+    row.available_at = transition.run.now
+    transition.note(row)
+
+
+def resume(transition: "Transition", stopped: Sequence[NodeRow]) -> None:
+    """Goes on with a failed run: its stopped visits start again, and those that the failure kept from starting."""
+    transition.run.status, transition.run.error = RunStatus.RUNNING, None
+    for row in stopped:
+        transition.rows[row.id] = row
+        restart(transition, row)
+        transition.tell("node.queued", row, reason="retry")
+        transition.activate(row)
+    known = {row.node for row in stopped}
+    for name, active in transition.marking.active.items():
+        if name not in known:
+            transition.start(Start(name, active.visit, active.depth))
+    transition.work_in()
+
+
+def _hand_back(transition: "Transition", row: NodeRow, *, reason: str) -> None:
+    row.attempt = max(0, row.attempt - 1)
+    row.deadline_at = None
+    transition.tell("node.queued", row, reason=reason, worker=row.worker and str(row.worker))
+    transition.queue(row)

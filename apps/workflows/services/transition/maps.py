@@ -1,0 +1,154 @@
+"""Maps: one node run per item, so many at a time, and an output when all have ended."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from apps.common.json import JSON
+from apps.workflows.engine.errors import ExpressionError
+from apps.workflows.engine.spec import MapNode
+from apps.workflows.engine.states import NODE_ENDED
+from apps.workflows.nodes.base import Completed, Failed, NodeError
+from apps.workflows.services.transition import again
+from apps.workflows.services.transition.failures import error_of
+from apps.workflows.store import progress
+from apps.workflows.store.rows import HELD, NodeRow
+
+if TYPE_CHECKING:
+    from apps.workflows.services.transition.transition import Transition
+
+
+def make_items(transition: "Transition", parent: NodeRow, items: list[JSON]) -> None:
+    """Adds a node run for every item and starts as many as may run at a time."""
+    if len(items) > transition.limits.items:
+        message = f"The map has {len(items):,} items; at most {transition.limits.items:,} are allowed."
+        transition.bring(parent, Failed(NodeError("limit_items", message)))
+    elif "items" in parent.state:
+        _restart_items(transition, parent)
+    else:
+        parent.state["items"] = len(items)
+        _begin(transition, parent, [_make_item(transition, parent, *pair) for pair in enumerate(items)])
+
+
+def end_item(transition: "Transition", row: NodeRow, outcome: Completed | Failed) -> None:
+    """Ends an item: the next one gets its turn, or the map has its output or its failure."""
+    parent = _map_of(transition, row)
+    outcome = _saved(transition, row, transition.packed(row, outcome))
+    spec = _spec(transition, parent)
+    collects = spec.on_item_error == "collect" or transition.node_of(row).spec.on_error == "continue"
+    transition.end(row, outcome, handled=collects)
+    parent.open_items -= 1
+    transition.note(parent)
+    if isinstance(outcome, Failed) and not collects:
+        message = f"Item {row.index} failed: {outcome.error.message}"
+        details = {"index": row.index, "error": outcome.error.as_json()}
+        transition.bring(parent, Failed(NodeError("item_failed", message, details=details)))
+    elif parent.open_items:
+        _start_next(transition, parent)
+    else:
+        _complete(transition, parent)
+
+
+def cancel_items(transition: "Transition", parent: NodeRow) -> None:
+    """Cancels the items that have not ended."""
+    here = [row for row in transition.rows.values() if row.parent_id == parent.id]
+    for row in here:
+        if row.status not in NODE_ENDED:
+            transition.cancel(row)
+    progress.cancel_items(transition.tx, parent.id, [row.id for row in here])
+    transition.ready = [row for row in transition.ready if row.parent_id != parent.id]
+    transition.held.pop(parent.id, None)
+    transition.consequences.orphaned = True
+
+
+def item_names(transition: "Transition", row: NodeRow) -> dict[str, Any]:
+    """The names that only an item's expressions may read."""
+    if not row.is_item:
+        return {}
+    return {_spec(transition, row).as_: row.state.get("item"), "index": row.index}
+
+
+def _make_item(transition: "Transition", parent: NodeRow, index: int, item: JSON) -> NodeRow:
+    return transition.make(
+        parent.node,
+        parent.visit,
+        parent.depth,
+        index=index,
+        parent_id=parent.id,
+        available_at=HELD,
+        state={"item": item},
+    )
+
+
+def _restart_items(transition: "Transition", parent: NodeRow) -> None:
+    """Starts the items again that did not complete the last time."""
+    visit = [(parent.node, parent.visit)]
+    stopped = [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visit) if row.is_item]
+    for row in stopped:
+        transition.rows[row.id] = row
+        again.restart(transition, row)
+        row.available_at = HELD
+    _begin(transition, parent, stopped)
+    if not stopped:
+        _complete(transition, parent)
+
+
+def _begin(transition: "Transition", parent: NodeRow, items: list[NodeRow]) -> None:
+    parent.open_items = len(items)
+    transition.held[parent.id] = deque(items)
+    for _ in range(min(len(items), _spec(transition, parent).max_parallel)):
+        _start_next(transition, parent)
+
+
+def _start_next(transition: "Transition", parent: NodeRow) -> None:
+    """Gives the next item its turn: one that was made here, or else one from the table."""
+    if waiting := transition.held.get(parent.id):
+        transition.activate(waiting.popleft())
+        return
+    known = [row.id for row in transition.rows.values() if row.parent_id == parent.id]
+    for row in progress.next_items(transition.tx, parent.id, 1, known):
+        transition.rows[row.id] = row
+        transition.activate(row)
+
+
+def _saved(transition: "Transition", row: NodeRow, outcome: Completed | Failed) -> Completed | Failed:
+    """The outcome, after the item's context keys have been written; a failure where that cannot be."""
+    if isinstance(outcome, Completed):
+        try:
+            body = transition.node_of(row)
+            transition.save(row, body, transition.ending_names(row, body, outcome))
+        except ExpressionError as error:
+            return Failed(error_of(error))
+    return outcome
+
+
+def _complete(transition: "Transition", parent: NodeRow) -> None:
+    """The map's output: the items' outputs in order; a failed item stands there as `{"error": {...}}`."""
+    ends = {
+        row["index"]: (row["output"], _loaded(row["error"])) for row in progress.item_outputs(transition.tx, parent.id)
+    }
+    here = (row for row in transition.rows.values() if row.parent_id == parent.id)
+    ends.update((row.index, (row.output, row.error)) for row in here)
+    ordered = [ends[index] for index in sorted(ends)]
+    outputs = transition.packer.unpack(transition.tx, [text for text, _ in ordered])
+    errors = [error for _, error in ordered]
+    items = [{"error": error} if error else output for error, output in zip(errors, outputs, strict=True)]
+    transition.bring(parent, Completed(items))
+
+
+def _map_of(transition: "Transition", row: NodeRow) -> NodeRow:
+    if row.parent_id is None:
+        raise ValueError(f"The node run {row.id} is no item.")
+    return transition.rows[row.parent_id]
+
+
+def _spec(transition: "Transition", row: NodeRow) -> MapNode:
+    spec = transition.compiled.node(row.node).spec
+    if not isinstance(spec, MapNode):
+        raise TypeError(f"'{row.node}' is no map.")
+    return spec
+
+
+def _loaded(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
