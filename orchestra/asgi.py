@@ -23,8 +23,8 @@ streams = get_asgi_application()
 
 from django.conf import settings  # noqa: E402 - after django.setup()
 
-from orchestra import urls  # noqa: E402, F401 - loaded now and not by the first request
 from apps.workflows.streams import websocket  # noqa: E402
+from orchestra import urls  # noqa: E402, F401 - loaded now and not by the first request
 from orchestra.wsgi import application as wsgi_application  # noqa: E402
 
 requests = WSGIMiddleware(wsgi_application, workers=settings.ORCHESTRA_WEB_THREADS)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ IS_COMMAND = Path(sys.argv[0]).name in {"manage.py", "up.py"}
 
 # Orchestra
 
-ORCHESTRA_HOME = Path(env.str("ORCHESTRA_HOME", default=str(BASE_DIR / ".orchestra"))).expanduser().absolute()
+ORCHESTRA_HOME = BASE_DIR / Path(env.str("ORCHESTRA_HOME", default=".orchestra")).expanduser()
 ORCHESTRA_PORT: int = env.int("ORCHESTRA_PORT", default=8000)
 ORCHESTRA_BASE_URL: str = env.str("ORCHESTRA_BASE_URL", default=f"http://127.0.0.1:{ORCHESTRA_PORT}").rstrip("/")
 ORCHESTRA_WORKERS: int = env.int("ORCHESTRA_WORKERS", default=1)  # worker processes that `up` starts

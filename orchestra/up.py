@@ -12,18 +12,14 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
-import json
 import os
 import signal
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -31,14 +27,12 @@ from typing import Any
 from orchestra import demo, embedded, settings
 from orchestra.access import Access, read_access, write_access
 from orchestra.kept import Kept
-from orchestra.supervisor import Program, Supervisor, Terminal, stop_left_behind
+from orchestra.programs import answers, web, worker
+from orchestra.supervisor import Supervisor, Terminal, stop_left_behind
+from orchestra.welcome import welcome
 
 FIRST_WORD_SECONDS, SILENCE_SECONDS = 1.0, 2.0
 WEB_READY_SECONDS = 60.0
-HELLO = {
-    "definition": {"name": "hello", "nodes": {"greet": {"type": "agent", "agent": "echo"}}},
-    "input": {"text": "Hello"},
-}
 STOP_SIGNALS = {"postgres": signal.SIGINT}
 
 
@@ -241,15 +235,7 @@ class Up:
 
     def show(self, access: Access) -> None:
         """Print where everything is and lines to paste."""
-        lines = (
-            f"Orchestra is ready: {self.url}",
-            "",
-            f"API docs    {self.url}/v1/docs",
-            f"Admin       {self.url}/admin/",
-            f"Sign in     {access.username} / {access.password or '(the password you chose)'}",
-            f"API key     {access.api_key}",
-        )
-        for line in (*box(*lines), *curl_lines(access), "", "Ctrl-C stops everything and keeps the state."):
+        for line in welcome(access):
             self.terminal.line(line)
         if self.options.open_browser:
             webbrowser.open(f"{self.url}/v1/docs")
@@ -305,32 +291,6 @@ class Report:
     lines: list[str] = field(default_factory=list)
 
 
-def web(port: int, environment: dict[str, str]) -> Program:
-    """The web process."""
-    argv = (
-        *(sys.executable, "-m", "uvicorn", "orchestra.asgi:application", "--host", "127.0.0.1", "--port", str(port)),
-        *("--lifespan", "off", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "1"),
-    )
-    return Program("web", argv, environment, stop_seconds=2.5)
-
-
-def worker(number: int, environment: dict[str, str]) -> Program:
-    """One worker process; Celery brings it the hints, and it executes nodes on threads of its own."""
-    argv = (
-        *(sys.executable, "-W", "ignore:You're running the worker with superuser"),  # root is welcome here
-        *("-m", "celery", "--quiet", "--app", "orchestra.celery", "worker", "--pool=solo"),
-        f"--hostname=worker{number}@%h",
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-    )
-    return Program(
-        f"worker{number}",
-        argv,
-        environment,
-        stop_seconds=settings.ORCHESTRA_DRAIN_SECONDS + 0.8,
-        muted=("worker: Warm shutdown",),
-    )
-
-
 def with_django() -> ModuleType:
     """Set Django up, which takes seconds, and give what needs it."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
@@ -353,36 +313,6 @@ def lock(path: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
-
-
-def answers(url: str) -> bool:
-    """Tell whether a web server answers there."""
-    try:
-        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - an address of our own
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < HTTPStatus.INTERNAL_SERVER_ERROR
-    except OSError:
-        return False
-
-
-def box(*lines: str) -> Iterator[str]:
-    """Draw a frame around lines."""
-    width = max(len(line) for line in lines) + 4
-    yield f"\n┌{'─' * width}┐"
-    for line in lines:
-        yield f"│  {line:<{width - 2}}│"
-    yield f"└{'─' * width}┘"
-
-
-def curl_lines(access: Access) -> Iterator[str]:
-    """Give three calls that work when pasted."""
-    key = f"-H 'Authorization: Bearer {access.api_key}'"
-    json_body = "-H 'Content-Type: application/json'"
-    yield "Try it:"
-    yield f"curl -s {key} {access.url}/v1/workflows"
-    yield f"curl -s -X POST {key} {json_body} -d '{json.dumps(HELLO)}' '{access.url}/v1/runs?wait=10'"
-    yield f"curl -s {key} '{access.url}/v1/runs?limit=5'"
 
 
 def on_stop_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -79,3 +80,16 @@ def test_under_a_closed_directory_root_keeps_the_state_outside(tmp_path: Path) -
     assert (tmp_path / "home" / "postgres").resolve() == directory
     embedded.remove_state(tmp_path / "home")
     assert not directory.exists()
+
+
+def test_a_server_that_lost_its_supervisor_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    server = embedded.prepare_valkey(home)
+    left = server.program.popen(subprocess.DEVNULL)
+    server.wait_ready()
+
+    again = embedded.prepare_valkey(home)
+
+    assert left.wait(5) == 0
+    assert again.port == server.port
+    embedded.remove_state(home)

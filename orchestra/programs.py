@@ -1,0 +1,54 @@
+"""How the processes of Orchestra itself are run."""
+
+import sys
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+
+from orchestra import settings
+from orchestra.supervisor import Program
+
+
+def web(port: int, environment: dict[str, str]) -> Program:
+    """The web process."""
+    argv = (
+        *(sys.executable, "-m", "uvicorn", "orchestra.asgi:application", "--host", "127.0.0.1", "--port", str(port)),
+        *(
+            "--lifespan",
+            "off",
+            "--no-access-log",
+            "--no-server-header",
+            "--no-proxy-headers",
+            "--timeout-graceful-shutdown",
+            "1",
+        ),
+    )
+    return Program("web", argv, environment, stop_seconds=2.5)
+
+
+def worker(number: int, environment: dict[str, str]) -> Program:
+    """One worker process; Celery brings it the hints, and it executes nodes on threads of its own."""
+    argv = (
+        *(sys.executable, "-W", "ignore:You're running the worker with superuser"),  # root is welcome here
+        *("-m", "celery", "--quiet", "--app", "orchestra.celery", "worker", "--pool=solo"),
+        f"--hostname=worker{number}@%h",
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    )
+    return Program(
+        f"worker{number}",
+        argv,
+        environment,
+        stop_seconds=settings.ORCHESTRA_DRAIN_SECONDS + 0.8,
+        muted=("worker: Warm shutdown",),
+    )
+
+
+def answers(url: str) -> bool:
+    """Tell whether a web server answers there."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - an address of our own
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < HTTPStatus.INTERNAL_SERVER_ERROR
+    except OSError:
+        return False
