@@ -229,6 +229,7 @@ class Transition:
         route = None
         if isinstance(outcome, Completed):
             self.save(row, node, names)
+            names = self.ending_names(row, node, outcome)  # conditions see what was just saved
             route = outcome.route or route_of(outcome.output)
         failed = isinstance(outcome, Failed)
         decision = decide_edges(self.compiled, self.marking, row.node, failed=failed, route=route, scope=names)
