@@ -150,7 +150,9 @@ def events(request: HttpRequest, ref: str) -> HttpResponseBase:
     return _list_events(request, ref=ref)
 
 
-events.cls = EventsView  # type: ignore[attr-defined] # how the OpenAPI generator finds a view's class
+# How the OpenAPI generator finds a view's class.
+events.cls = EventsView  # type: ignore[attr-defined]
+events.initkwargs = {}  # type: ignore[attr-defined]
 
 
 class LogsView(OrganizationView):
