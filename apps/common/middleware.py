@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django_scopes import scopes_disabled
 
+from apps.common.cross_origin import preflight, share
 from apps.common.errors import DomainError
 from apps.common.ids import uuid7
 from apps.common.json import MAX_BYTES
@@ -47,7 +48,7 @@ class RequestMiddleware:
         started = begin(request)
         try:
             read_chunks(request)
-            response = self.get_response(request)
+            response = preflight(request) or self.get_response(request)
         except DomainError as error:
             response = problem_response(request, error)
         assert isinstance(response, HttpResponseBase)  # noqa: S101 - tells the type checker which of the two it is
@@ -56,9 +57,8 @@ class RequestMiddleware:
     async def on_event_loop(self, request: HttpRequest) -> HttpResponseBase:
         """Do the same without a thread; Django's ASGI handler has read the body already."""
         started = begin(request)
-        response = self.get_response(request)
-        assert not isinstance(response, HttpResponseBase)  # noqa: S101
-        return finish(request, await response, started)
+        response = preflight(request) or self.get_response(request)
+        return finish(request, response if isinstance(response, HttpResponseBase) else await response, started)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer what a view outside of REST framework raised on purpose."""
@@ -79,6 +79,7 @@ def finish(request: HttpRequest, response: HttpResponseBase, started: float) -> 
     """Mark the answer with the request's id and log it."""
     response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
     response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    share(request, response)
     log.info(
         "Answered a request.",
         action="request_finished",
