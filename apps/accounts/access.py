@@ -23,7 +23,7 @@ from apps.common.errors import (
     TooManyRequests,
     Unauthenticated,
 )
-from apps.common.limits import Bucket, Limit
+from apps.common.limits import Bucket, parse_limit
 from apps.common.parameters import Parameter, query_params
 
 ORGANIZATION_HEADER = "Orchestra-Organization"
@@ -247,7 +247,7 @@ class OrganizationView(SignedInView):
 def bucket(group: str, whose: str) -> Bucket:
     """Give the limit of a group as it counts for one caller."""
     configured = {**RATE_LIMITS, **getattr(settings, "ORCHESTRA_RATE_LIMITS", {})}
-    return f"{group}:{whose}", Limit.parse(configured[group])
+    return f"{group}:{whose}", parse_limit(configured[group])
 
 
 def refuse_excess(verdict: limits.Verdict) -> None:

@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias, cast
 
 from redis import Redis
+from redis.commands.core import Script
 
 from apps.common import redis
 
@@ -28,13 +30,14 @@ class Limit:
     amount: int
     period: float
 
-    @classmethod
-    def parse(cls, text: str) -> "Limit":
-        """Read a limit as settings write it: `6000/minute`, `5/5 minutes`."""
-        match = _SPEC.fullmatch(text)
-        if not match or int(match[1]) < 1:
-            raise ValueError(f"'{text}' is not a rate limit; write for example 600/minute or 5/5 minutes.")
-        return cls(int(match[1]), int(match[2] or 1) * _UNITS[match[3]])
+
+@cache
+def parse_limit(text: str) -> Limit:
+    """Read a limit as settings write it: `6000/minute`, `5/5 minutes`."""
+    match = _SPEC.fullmatch(text)
+    if not match or int(match[1]) < 1:
+        raise ValueError(f"'{text}' is not a rate limit; write for example 600/minute or 5/5 minutes.")
+    return Limit(int(match[1]), int(match[2] or 1) * _UNITS[match[3]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +113,13 @@ def _in_redis(client: Redis, buckets: Sequence[Bucket]) -> list[State]:
     arguments = [
         round(1_000_000 * seconds) for _, limit in buckets for seconds in (limit.period, limit.period / limit.amount)
     ]
-    script = client.register_script(_SCRIPT)
-    answer = cast("list[Any]", script(keys=keys, args=arguments))
+    answer = cast("list[Any]", _script()(keys=keys, args=arguments, client=client))
     return [(bool(fits), int(full_in) / 1_000_000) for fits, full_in in zip(answer[::2], answer[1::2], strict=True)]
+
+
+@cache
+def _script() -> Script:
+    return redis.client().register_script(_SCRIPT)
 
 
 def _key(name: str) -> str:
