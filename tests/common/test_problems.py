@@ -49,7 +49,7 @@ class RaisingView(ApiView):
     def get(self, _request, kind):
         raise ERRORS[kind]
 
-    def post(self, request, kind):  # noqa: ARG002 - the address has it
+    def post(self, request, kind):
         return Response({"got": request.data})
 
 
