@@ -13,6 +13,7 @@ from apps.agents.builtin.text_processor.keywords import keywords
 from apps.agents.builtin.text_processor.summary import summary
 from apps.agents.context import Context
 from apps.agents.sdk import Agent
+from apps.common.errors import Retryable
 from apps.common.json import JSON
 
 DEEPEST = 6  # levels of an earlier result that are searched
@@ -30,6 +31,7 @@ class RoleConfig(BaseModel):
     """How the agent behaves."""
 
     seconds: float = Field(0.3, ge=0, le=600, description="How long it takes its time, so that people can watch.")
+    failures: int = Field(0, ge=0, le=10, description="How many attempts fail first, so that people can see retries.")
 
 
 class RoleInput(BaseModel):
@@ -49,6 +51,8 @@ class RoleAgent(Agent):
 
     async def exec(self, task: RoleInput, ctx: Context) -> JSON:
         earlier = list(earlier_results(task.context))
+        if ctx.attempt <= self.config.failures:
+            raise Retryable("This attempt fails on purpose: the agent's config asks for it.", code="demonstration")
         found = self.work(task.task, earlier)
         for number, step in enumerate(found["plan"], 1):
             await asyncio.sleep(self.config.seconds / len(found["plan"]))
