@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.workflows.api import health, people, runs, workflows
+from apps.workflows.api import health, people, runs, templates, workflows
 
 urlpatterns = [
     path("health", health.health),
@@ -28,6 +28,8 @@ urlpatterns = [
     path("v1/runs/<str:ref>/retry", runs.RetryView.as_view()),
     path("v1/runs/<str:ref>/fork", runs.ForkView.as_view()),
     path("v1/runs/<str:ref>/signals/<str:event>", people.SignalView.as_view()),
+    path("v1/templates", templates.TemplatesView.as_view()),
+    path("v1/templates/<str:name>", templates.OneTemplateView.as_view()),
     path("v1/approvals", people.ApprovalsView.as_view()),
     path("v1/approvals/<str:ref>", people.OneApprovalView.as_view()),
 ]

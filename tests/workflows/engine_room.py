@@ -45,13 +45,17 @@ class EngineRoom:
 
     def until_ended(self, run: UUID, *, seconds: float = 20) -> Run:
         """Works, and lets time pass, until the run has ended."""
+        return self.until(run, "completed", "failed", "cancelled", seconds=seconds)
+
+    def until(self, run: UUID, *statuses: str, seconds: float = 20) -> Run:
+        """Works, and lets time pass, until the run has one of the statuses."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             self.work()
             recovery.fire_due()
             recovery.end_late_runs()
             current = self.run(run)
-            if current.status in ("completed", "failed", "cancelled"):
+            if current.status in statuses:
                 return current
             time.sleep(0.02)
         raise AssertionError(f"The run is {self.run(run).status} after {seconds} s.")
