@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -298,8 +299,8 @@ def _cell(value: Any) -> str:
             return value
         case dict() | list() | tuple():
             return json.dumps(value).decode()
-        case _ if hasattr(value, "isoformat"):
-            return str(value.isoformat(sep=" ", timespec="seconds"))
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%MZ}"
     return str(value)
 
 

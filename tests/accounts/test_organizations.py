@@ -103,3 +103,11 @@ def test_the_command_does_not_revoke_another_organizations_key(alice, charlie):
         keys.Command().run_from_argv(["manage.py", "keys", "revoke", str(charlie.key.pk), "--yes"])
 
     assert stop.value.code == Exit.NOT_FOUND
+
+
+def test_the_list_of_keys_fits_a_terminal(alice, capsys):
+    call_command("keys", "list")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert str(alice.key.pk) in lines[1]
+    assert max(map(len, lines)) <= 80

@@ -29,7 +29,7 @@ class Command(OrchestraCommand):
     @subcommand()
     def list_(self) -> None:
         """List the keys that are not revoked."""
-        columns = ["id", "prefix", "name", "role", "expires_at", "last_used_at"]
+        columns = ["id", "name", "role", "expires_at"]
         self.table(map(_row, selectors.keys().order_by("created_at", "id")), columns)
 
     @subcommand(argument("key", metavar="KEY", help="its id, a unique ending of it, or how the key begins"))
