@@ -1,7 +1,7 @@
 """What pydantic finds wrong, as issues: each with a pointer into the document and the nearest known field."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -22,10 +22,15 @@ def validated(model: type[M], raw: Any, where: str, issues: list[Issue]) -> M | 
         return model.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)[:MAX_ISSUES]
-        found = [_issue(detail, model, raw, where) for detail in details]
-        # Every branch of a union complains for itself; the first one says enough.
-        issues.extend({issue.pointer: issue for issue in reversed(found)}.values())
+        issues.extend(_one_for_each_place([_issue(detail, model, raw, where) for detail in details]))
         return None
+
+
+def _one_for_each_place(issues: list[Issue]) -> list[Issue]:
+    """Every branch of a union complains for itself; the branch that came furthest, or the first one, says enough."""
+    first = {issue.pointer: issue for issue in reversed(issues)}
+    above = {place for place in first for other in first if other.startswith(place + "/")}
+    return [issue for issue in issues if first[issue.pointer] is issue and issue.pointer not in above]
 
 
 def _issue(detail: ErrorDetails, model: type[BaseModel], raw: Any, where: str) -> Issue:
@@ -45,8 +50,8 @@ def _place(detail: ErrorDetails, raw: Any) -> Place:
     place: Place = []
     value = raw
     for part in detail["loc"]:
-        if isinstance(value, list) or (isinstance(value, Mapping) and part in value):
-            value = value[part]  # type: ignore[index]  # pydantic numbers the items of a list
+        if (isinstance(value, Mapping) and part in value) or (isinstance(value, list) and isinstance(part, int)):
+            value = value[cast("Any", part)]
             place.append(part)
     return [*place, detail["loc"][-1]] if detail["type"] == "missing" else place
 
