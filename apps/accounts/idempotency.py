@@ -3,8 +3,10 @@
 import hashlib
 import re
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
+from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
@@ -44,13 +46,52 @@ def run_once(request: Request, work: Callable[[], Answer], *, conceal: Collectio
         if key is None:
             return _done(*work())
         access: Access = request.access  # type: ignore[attr-defined]
-        claim = _Claim(access.organization.pk.hex, _checked(key), request)
+        act = Act(request.method or "", request.path, request.data)
+        outcome = once(access.organization.pk, key, act, work, conceal=conceal)
+        response = _done(outcome.status, outcome.body)
+        if outcome.replayed:
+            response[REPLAYED] = "true"
+        return response
+
+
+@dataclass(frozen=True)
+class Act:
+    """What is asked for under a key; another act under the same key is refused."""
+
+    method: str  # of the request; for commands CLI
+    path: str
+    body: JSON
+
+    @property
+    def body_hash(self) -> str:
+        """The body in short."""
+        return hashlib.sha256(json.dumps(self.body)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an act came to, now or the first time."""
+
+    status: int
+    body: JSON
+    replayed: bool
+
+
+def once(
+    organization: UUID, key: str, act: Act, work: Callable[[], Answer], *, conceal: Collection[str] = ()
+) -> Outcome:
+    """Do the work, or give the answer that it had before under this key; see `run_once`.
+
+    Raises Invalid when the key was used for another act.
+    """
+    with transaction.atomic(savepoint=False):
+        claim = _Claim(organization.hex, _checked(key), act)
         if not claim.is_first():
             return claim.replay()
         status, body = work()
         if status < _FIRST_ERROR_STATUS:
             claim.remember(status, _concealed(body, conceal))
-        return _done(status, body)
+        return Outcome(status, body, replayed=False)
 
 
 V = TypeVar("V", bound=OrganizationView)
@@ -74,13 +115,12 @@ def idempotent(
 
 
 class _Claim:
-    """One request's hold on a key."""
+    """One act's hold on a key."""
 
-    def __init__(self, organization_id: str, key: str, request: Request) -> None:
+    def __init__(self, organization_id: str, key: str, act: Act) -> None:
         self.organization_id = organization_id
         self.key = key
-        body_hash = hashlib.sha256(json.dumps(request.data)).hexdigest()
-        self.fingerprint = request.method or "", request.path, body_hash
+        self.fingerprint = act.method, act.path, act.body_hash
 
     def is_first(self) -> bool:
         """Insert the row; false when a committed one is there that has not expired."""
@@ -91,7 +131,7 @@ class _Claim:
             )
             return cursor.fetchone() is not None
 
-    def replay(self) -> Response:
+    def replay(self) -> Outcome:
         """Give the first answer again, or raise when the key was used for something else."""
         with connection.cursor() as cursor:
             cursor.execute(_SELECT, [self.organization_id, self.key])
@@ -101,9 +141,7 @@ class _Claim:
                 f"This {HEADER} was used before, for another request ({method} {path}). Take a new key for a new act.",
                 code="idempotency_key_reused",
             )
-        replayed = _done(status, orjson.loads(response))
-        replayed[REPLAYED] = "true"
-        return replayed
+        return Outcome(status, orjson.loads(response), replayed=True)
 
     def remember(self, status: int, body: JSON) -> None:
         """Keep the answer; it becomes visible together with the work."""
