@@ -271,8 +271,12 @@ class _Compiler:
         return compile_expression(text, names)
 
     def _check_references(self, expression: Expression, where: str) -> None:
+        asked = {reference.path for reference in expression.references if reference.lenient}
         for reference in expression.references:
-            if not reference.lenient and (problem := self._unknown(reference.path, expression)):
+            # has(a.b) ? a.b : c is the lenient way to read a.b and all below it.
+            if any(reference.path[:length] in asked for length in range(1, len(reference.path) + 1)):
+                continue
+            if problem := self._unknown(reference.path, expression):
                 message, fix = problem
                 self._report(where, "unknown_name", f"In '{expression.text}': {message}", fix)
 
