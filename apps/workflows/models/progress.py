@@ -54,6 +54,11 @@ class Run(OrganizationModel):
             models.Index(
                 fields=["deadline_at"], condition=GOING_ON & Q(deadline_at__isnull=False), name="run_deadline"
             ),
+            models.Index(
+                fields=["parent_node"],
+                condition=GOING_ON & Q(parent_node__isnull=False),
+                name="run_of_parent",
+            ),
             GinIndex(fields=["labels"], name="run_labels", opclasses=["jsonb_path_ops"]),
         ]
 
@@ -102,11 +107,7 @@ class NodeRun(OrganizationModel):
                 condition=Q(status__in=["queued", "retrying"]),
                 name="node_claimable",
             ),
-            models.Index(
-                fields=["available_at"],
-                condition=Q(status="waiting", available_at__isnull=False),
-                name="node_due",
-            ),
+            models.Index(fields=["waiting_for", "available_at"], condition=Q(status="waiting"), name="node_waiting"),
             models.Index(fields=["worker"], condition=Q(status="running"), name="node_running"),
             models.Index(fields=["parent", "index"], condition=Q(parent__isnull=False), name="node_items"),
             models.Index(fields=["organization", "-created_at", "-id"], name="node_newest"),

@@ -21,8 +21,9 @@ _RUN_OF_NODE = "select run_id from workflows_noderun where id = %(node)s"
 
 _NODE_COLUMNS = ", ".join(column.name for column in fields(NodeRow))
 _NODES = f"""
-select {_NODE_COLUMNS} from workflows_noderun
-where id = any(%(ids)s) or id in (select parent_id from workflows_noderun where id = any(%(ids)s))
+with wanted as (select unnest(%(ids)s::uuid[]) as id), with_maps as (
+    select id from wanted union select n.parent_id from workflows_noderun n join wanted using (id) where n.parent_id is not null)
+select {", ".join(f"n.{column.name}" for column in fields(NodeRow))} from workflows_noderun n join with_maps using (id)
 """
 _OPEN_NODES = f"""
 select {_NODE_COLUMNS} from workflows_noderun

@@ -27,7 +27,8 @@ returning id, queue
 """
 _DUE = """
 select n.id, n.run_id from workflows_noderun n join workflows_run r on r.id = n.run_id
-where n.status = 'waiting' and n.available_at <= clock_timestamp() and r.status in ('pending', 'running', 'waiting')
+where n.status = 'waiting' and n.waiting_for = any(array['time', 'event', 'approval', 'child', 'items'])
+    and n.available_at <= clock_timestamp() and r.status in ('pending', 'running', 'waiting')
 order by n.available_at limit %(limit)s
 """
 _OVERDUE = """
@@ -53,11 +54,6 @@ limit %(limit)s
 _LOST = """
 select n.id, n.run_id from workflows_noderun n join workflows_worker w on w.id = n.worker
 where n.status = 'running' and w.stopped_at is not null limit %(limit)s
-"""
-_NEXT_DUE = """
-select extract(epoch from min(available_at) - clock_timestamp())::float8 from workflows_noderun
-where status in ('waiting', 'retrying') and available_at > clock_timestamp()
-    and available_at < clock_timestamp() + interval '5 seconds'
 """
 
 
@@ -107,9 +103,3 @@ def orphans(tx: Transaction, parent: UUID | None = None) -> list[UUID]:
 def lost(tx: Transaction) -> list[Place]:
     """Node runs held by workers that are known to have stopped."""
     return [Place(row["id"], row["run_id"]) for row in tx.rows(_LOST, limit=BATCH)]
-
-
-def next_due(tx: Transaction) -> float | None:
-    """Seconds until the next retry or wait is due, where that is soon."""
-    seconds = tx.value(_NEXT_DUE)
-    return None if seconds is None else float(seconds)
