@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Now
 from django_scopes import ScopedManager
+from django_scopes.manager import DisabledQuerySet
 
 from apps.common.ids import uuid7
 from apps.common.models import BaseModel
@@ -81,8 +82,21 @@ else:
     ScopedBase = type(ScopedManager(organization="organization"))
 
 
+class ClosedQuerySet(DisabledQuerySet):  # type: ignore[misc] # django-scopes has no types
+    """Refuses what django-scopes forgets to refuse when there is no scope."""
+
+    contains = exclude = exists = in_bulk = explain = DisabledQuerySet.error
+
+
 class OrganizationManager(ScopedBase[M]):
     """Reaches the rows of the organization in scope; without a scope every query raises ScopeError."""
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        """Give the rows that may be seen."""
+        found: models.QuerySet[M] = super().get_queryset()
+        if isinstance(found, DisabledQuerySet):
+            return ClosedQuerySet(self.model, using=self._db, missing_scopes={"organization"})
+        return found
 
 
 class OrganizationModel(BaseModel):

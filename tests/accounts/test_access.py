@@ -232,9 +232,22 @@ def test_scopes_narrow_a_key(organization):
     assert client.get(KEYS).status_code == 403
 
 
-def test_a_query_without_an_organization_is_an_error(alice):
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda rows: rows.count(),
+        lambda rows: rows.all(),
+        lambda rows: rows.exists(),
+        lambda rows: rows.exclude(pk=None),
+        lambda rows: rows.in_bulk(),
+        lambda rows: rows.get(pk=None),
+        lambda rows: rows.update(name="x"),
+        lambda rows: rows.values(),
+    ],
+)
+def test_a_query_without_an_organization_is_an_error(alice, query):
     with pytest.raises(ScopeError):
-        ApiKey.objects.count()
+        query(ApiKey.objects)
 
 
 def test_a_query_in_scope_sees_one_organization(alice, charlie):
