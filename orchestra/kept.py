@@ -20,13 +20,14 @@ ROWS_THAT_LET_IN = """
 class Kept:
     """What need not be prepared again.
 
-    The file `prepared` holds a digest of the code that brings migrations, of the database's address, and of the rows
-    that let the owner in: when the digest is the same, there is nothing to prepare.
+    The file `prepared` holds a digest of what brings migrations and demo workflows, of the database's address, and of
+    the rows that let the owner in: when the digest is the same, there is nothing to prepare.
     """
 
-    def __init__(self, home: Path, database_url: str) -> None:
+    def __init__(self, home: Path, database_url: str, *, demo: bool) -> None:
         self.home = home
         self.database_url = database_url
+        self.demo = demo
         self.code = self._digest_of_code()
         self.same_code = self._read()[0] == self.code
 
@@ -48,8 +49,9 @@ class Kept:
     def _digest_of_code(self) -> str:
         apps = settings.BASE_DIR / "apps"
         migrations = sorted(str(path.relative_to(apps)) for path in apps.glob("*/migrations/*.py"))
-        packages = (settings.BASE_DIR / "requirements.txt").read_text()
-        return digest(self.database_url, packages, *migrations)
+        gallery = sorted(path for path in (apps / "workflows" / "gallery").rglob("*") if path.is_file() and self.demo)
+        packages = settings.BASE_DIR / "requirements.txt"
+        return digest(self.database_url, *migrations, *(path.read_text() for path in (packages, *gallery)))
 
     def _digest_of_rows(self, access: Access) -> str:
         public_id = "".join(access.api_key.split("_")[2:3])

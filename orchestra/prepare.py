@@ -16,10 +16,11 @@ from apps.accounts.models import Membership, Organization, Role, User
 from apps.accounts.services.keys import create_key
 from apps.accounts.services.organizations import create_organization
 from apps.common.clock import now
+from apps.workflows.services.gallery import load_demos
 from orchestra.access import Access, read_access, write_access
 from orchestra.connect import point_django_at
 
-__all__ = ["migrate", "pending_migrations", "point_django_at", "renew_access"]
+__all__ = ["load_demo_workflows", "migrate", "pending_migrations", "point_django_at", "renew_access"]
 
 FIRST_ORGANIZATION = "Default"
 FIRST_OWNER = "owner"
@@ -35,6 +36,11 @@ def pending_migrations() -> int:
 def migrate() -> None:
     """Apply every migration."""
     call_command("migrate", interactive=False, verbosity=0)
+
+
+def load_demo_workflows(slug: str) -> None:
+    """Save the gallery's workflows in an organization."""
+    load_demos(Organization.objects.get(slug=slug))
 
 
 def renew_access(home: Path, url: str, *, own_database: bool) -> Access:

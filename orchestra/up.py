@@ -126,7 +126,7 @@ class Up:
         self.clean_up()
         self.choose_port()
         self.start_services()
-        kept = Kept(self.home, self.database_url)
+        kept = Kept(self.home, self.database_url, demo=self.options.demo)
         if kept.same_code:
             self.start_processes()
         access = self.prepare(kept)
@@ -193,6 +193,9 @@ class Up:
         report.text = "preparing organization and key"
         own_database = any(isinstance(server, embedded.Postgres) for server in self.servers)
         access: Access = prepare.renew_access(self.home, self.url, own_database=own_database)
+        if self.options.demo:
+            report.text = "loading the demo workflows"
+            prepare.load_demo_workflows(access.organization)
         report.text = f"{count} migrations applied; organization {access.organization}, owner and key are ready"
         return access
 
