@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from apps.common.redis import client
 WORK_TASK = "workflows.work"
 CHANNEL = "orchestra:runs"  # each message is the id of a run that has new events
 MOST_WAITING = 10_000
+MOST_SENT = 200  # messages of one go
 MOST_HINTS = 64  # of one transaction; a worker that is done with one run looks for the next itself
 
 log = structlog.get_logger(__name__)
@@ -46,15 +48,13 @@ class _Publisher:
         threading.Thread(target=self._send_for_ever, name="publisher", daemon=True).start()
 
     def put(self, message: tuple[str, str, str]) -> None:
-        try:
+        with suppress(queue.Full):  # Redis has been away for long; the recovery finds the rows
             self.waiting.put_nowait(message)
-        except queue.Full:
-            pass  # Redis has been away for long; the recovery finds the rows
 
     def _send_for_ever(self) -> None:
         while True:
             batch = [self.waiting.get()]
-            while len(batch) < 200 and not self.waiting.empty():
+            while len(batch) < MOST_SENT and not self.waiting.empty():
                 batch.append(self.waiting.get_nowait())
             try:
                 self._send(dict.fromkeys(batch))

@@ -10,9 +10,10 @@ from apps.accounts.models import Organization
 from apps.common.errors import NotFound
 from apps.common.selectors import find_by_id
 from apps.observability.models import LogLine
-from apps.workflows.engine.states import RunStatus
+from apps.workflows.engine.states import NODE_ENDED, RunStatus
 from apps.workflows.models import Approval, Attempt, ContextEntry, NodeRun, Run, RunEvent, Workflow, WorkflowVersion
 
+TASK = "task"  # the trigger of a run that was started as a task
 GOING_ON = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 
 
@@ -45,6 +46,28 @@ def find_run(ref: str | UUID) -> Run:
 def find_run_of(organization: Organization, ref: str) -> Run:
     """The same in one organization, for callers outside of its scope; raises NotFound."""
     return find_by_id(runs().filter(organization=organization), ref)
+
+
+def tasks() -> QuerySet[Run]:
+    """The runs that were started as tasks: a goal, planned and run in one call."""
+    return runs().filter(trigger=TASK)
+
+
+def find_task(ref: str) -> Run:
+    """The task with this id or unique ending of one, which is its run's; raises NotFound."""
+    try:
+        return find_by_id(tasks(), ref)
+    except NotFound:
+        raise NotFound(f"There is no task '{ref[:80]}'.", code="task_not_found") from None
+
+
+def progress(run: Run) -> tuple[int, int]:
+    """How many of the run's nodes have ended, and how many there are."""
+    ended = NodeRun.objects.filter(run=run, index=-1, status__in=NODE_ENDED)
+    total = len(run.version.document["nodes"])
+    if run.status == RunStatus.COMPLETED:
+        return total, total
+    return ended.values("node").distinct().count(), total
 
 
 def filtered_runs(filters: dict[str, Any]) -> QuerySet[Run]:

@@ -30,6 +30,7 @@ BATCH = 500
 PING_SECONDS = 15.0  # a comment that keeps proxies from closing a quiet stream
 LOOK_SECONDS = 5.0  # without a wake-up, while they arrive
 LOOK_OFTEN_SECONDS = 0.5  # while they do not
+MOST_DIGITS = 15  # of an event's number
 RETRY_MILLISECONDS = 1_000  # how soon a browser connects again
 
 Event = dict[str, Any]
@@ -161,6 +162,6 @@ def _look(run: UUID, after: int) -> tuple[list[Event], bool]:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 15):
+    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
         raise BadRequest(f"'{text[:40]}' is not the number of an event.", code="invalid_event_id")
     return int(text)

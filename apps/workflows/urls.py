@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from apps.workflows.api import health, people, runs, templates, workflows
+from apps.workflows.api import health, older, people, runs, tasks, templates, workflows
+
+older_addresses = [
+    path("workflows", older.OlderWorkflowsView.as_view(schema=None)),
+    path("workflows/", older.OlderWorkflowsView.as_view(schema=None)),
+    path("workflows/<str:ref>", older.OlderWorkflowView.as_view(schema=None)),
+    path("workflows/<str:ref>/execute", older.ExecuteView.as_view(schema=None)),
+    path("executions/<str:ref>/status", older.ExecutionStatusView.as_view(schema=None)),
+    path("executions/<str:ref>/logs", older.ExecutionLogsView.as_view(schema=None)),
+    path("run-graph", older.RunGraphView.as_view(schema=None)),
+    path("status/<str:ref>", older.GraphStatusView.as_view(schema=None)),
+    path("api/v1/tasks", older.OlderTasksView.as_view(schema=None)),
+    path("api/v1/tasks/<str:ref>", older.OlderTaskView.as_view(schema=None)),
+    path("api/v1/tasks/<str:ref>/status", older.OlderTaskStatusView.as_view(schema=None)),
+]
 
 urlpatterns = [
     path("health", health.health),
@@ -11,9 +25,9 @@ urlpatterns = [
     path("v1/workflows/validate", workflows.ValidateView.as_view()),
     path("v1/workflows/<str:ref>", workflows.OneWorkflowView.as_view()),
     path("v1/workflows/<str:ref>/versions", workflows.VersionsView.as_view()),
-    path("v1/workflows/<str:ref>/versions/<int:number>", workflows.VersionView_.as_view()),
+    path("v1/workflows/<str:ref>/versions/<int:number>", workflows.OneVersionView.as_view()),
     path("v1/workflows/<str:ref>/versions/<int:number>/publish", workflows.PublishView.as_view()),
-    path("v1/workflows/<str:ref>/versions/<int:before>/diff/<int:after>", workflows.DiffView_.as_view()),
+    path("v1/workflows/<str:ref>/versions/<int:before>/diff/<int:after>", workflows.VersionsDiffView.as_view()),
     path("v1/workflows/<str:ref>/export", workflows.ExportView.as_view()),
     path("v1/workflows/<str:ref>/run", workflows.RunWorkflowView.as_view()),
     path("v1/runs", runs.RunsView.as_view()),
@@ -21,15 +35,19 @@ urlpatterns = [
     path("v1/runs/<str:ref>/nodes", runs.NodesView.as_view()),
     path("v1/runs/<str:ref>/events", runs.events),
     path("v1/runs/<str:ref>/logs", runs.LogsView.as_view()),
-    path("v1/runs/<str:ref>/trace", runs.TraceView_.as_view()),
+    path("v1/runs/<str:ref>/trace", runs.RunTraceView.as_view()),
     path("v1/runs/<str:ref>/cancel", runs.CancelView.as_view()),
     path("v1/runs/<str:ref>/pause", runs.PauseView.as_view()),
     path("v1/runs/<str:ref>/resume", runs.ResumeView.as_view()),
     path("v1/runs/<str:ref>/retry", runs.RetryView.as_view()),
     path("v1/runs/<str:ref>/fork", runs.ForkView.as_view()),
     path("v1/runs/<str:ref>/signals/<str:event>", people.SignalView.as_view()),
+    path("v1/tasks", tasks.TasksView.as_view()),
+    path("v1/tasks/<str:ref>", tasks.OneTaskView.as_view()),
+    path("v1/tasks/<str:ref>/status", tasks.TaskStatusView.as_view()),
     path("v1/templates", templates.TemplatesView.as_view()),
     path("v1/templates/<str:name>", templates.OneTemplateView.as_view()),
     path("v1/approvals", people.ApprovalsView.as_view()),
     path("v1/approvals/<str:ref>", people.OneApprovalView.as_view()),
+    *older_addresses,
 ]

@@ -10,8 +10,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.idempotency import run_once
 from apps.accounts.access import OrganizationView
+from apps.accounts.idempotency import run_once
 from apps.common.errors import BadRequest, ErrorItem
 from apps.common.json import JSON
 from apps.common.openapi import page_of
@@ -175,7 +175,7 @@ class LogsView(OrganizationView):
         return paginate(lines, request, default="created_at", serialize=log_line_view)
 
 
-class TraceView_(OrganizationView):
+class RunTraceView(OrganizationView):
     """The trace of a run."""
 
     @extend_schema(responses={200: TraceView}, operation_id="get_trace")

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from apps.accounts.access import OrganizationView
 from apps.accounts.idempotency import run_once
 from apps.common.database import release_connection
+from apps.common.json import JSON
 from apps.common.parameters import number
 from apps.workflows import live, selectors
 from apps.workflows.engine.states import RUN_ENDED
@@ -25,12 +26,18 @@ LOOK_SECONDS = 1.0  # without a wake-up
 _room = threading.BoundedSemaphore(16)  # answers that may be held at once; half of the web's threads stay free
 
 
-def answer_when_ended(view: OrganizationView, request: Request, start: Callable[[], UUID]) -> Response:
+def answer_when_ended(
+    view: OrganizationView,
+    request: Request,
+    start: Callable[[], UUID],
+    *,
+    show: Callable[[Run], dict[str, JSON]] = started_run,
+) -> Response:
     """Starts a run once per Idempotency-Key and answers 202, or 200 when it ends within `?wait=` seconds.
 
-    When too many answers are held already, this one is given at once.
+    When too many answers are held already, this one is given at once. `show` gives the answer's body, with an `id`.
     """
-    accepted = run_once(request, lambda: (202, started_run(selectors.find_run(start()))))
+    accepted = run_once(request, lambda: (202, show(selectors.find_run(start()))))
     seconds = view.query_values.get("wait") or 0
     if not seconds or not _room.acquire(blocking=False):
         return accepted
@@ -38,7 +45,7 @@ def answer_when_ended(view: OrganizationView, request: Request, start: Callable[
         run = wait_for_end(accepted.data["id"], seconds)
     finally:
         _room.release()
-    answer = Response(started_run(run), status=200 if run.status in RUN_ENDED else 202)
+    answer = Response(show(run), status=200 if run.status in RUN_ENDED else 202)
     for name, value in accepted.headers.items():
         answer.headers[name] = value
     return answer

@@ -72,8 +72,7 @@ class WorkflowsView(OrganizationView):
         201 for a new workflow, 200 for a new version or for content that is the newest version's already. With
         `If-Match` (the ETag of the workflow you edited) somebody else's newer version is a 412 instead.
         """
-        answer = run_once(request, lambda: self._save(request))
-        return answer
+        return run_once(request, lambda: self._save(request))
 
     def _save(self, request: Request) -> Answer:
         definition = check_definition(request.data)
@@ -143,7 +142,7 @@ class VersionsView(OrganizationView):
         )
 
 
-class VersionView_(OrganizationView):
+class OneVersionView(OrganizationView):
     """One version."""
 
     @extend_schema(responses={200: VersionDetail}, operation_id="get_version")
@@ -164,7 +163,7 @@ class PublishView(OrganizationView):
         return run_once(request, lambda: (200, workflow_view(versions.publish_version(workflow, number))))
 
 
-class DiffView_(OrganizationView):
+class VersionsDiffView(OrganizationView):
     """Comparing two versions."""
 
     @extend_schema(responses={200: DiffView}, operation_id="compare_versions")
@@ -221,16 +220,9 @@ class InlineRunView(OrganizationView):
         """Check and start the definition of the request's body."""
         order = checked(InlineRunSerializer, request)
         definition = check_definition(order["definition"])
-
-        def work() -> Any:
-            source = Source(json.dumps(order["definition"]).decode(), "json")
-            organization = self.access.organization
-            version = versions.inline_version(
-                organization=organization, checked=definition, source=source, by=self.access.actor
-            )
-            return start(self, version, order)
-
-        return answer_when_ended(self, request, work)
+        return answer_when_ended(
+            self, request, lambda: start_inline(self, order["definition"], definition, order, trigger="api")
+        )
 
 
 def save(view: OrganizationView, request: Request, definition: Checked, message: str) -> Saved:
@@ -241,6 +233,19 @@ def save(view: OrganizationView, request: Request, definition: Checked, message:
     return versions.save_workflow(
         organization=view.access.organization, checked=definition, source=source, by=view.access.actor, message=message
     )
+
+
+def start_inline(
+    view: OrganizationView, document: JSON, definition: Checked, order: dict[str, JSON], *, trigger: str
+) -> Any:
+    """Starts a run of a document that is not saved as a workflow; gives its id."""
+    version = versions.inline_version(
+        organization=view.access.organization,
+        checked=definition,
+        source=Source(json.dumps(document).decode(), "json"),
+        by=view.access.actor,
+    )
+    return start(view, version, order, trigger=trigger)
 
 
 def start(view: OrganizationView, version: WorkflowVersion, order: dict[str, JSON], *, trigger: str = "api") -> Any:

@@ -7,7 +7,10 @@ from apps.common.ids import uuid7
 
 
 class Worker(models.Model):
-    """A worker process. It lives as long as it holds the advisory lock `lock_key` and its heartbeat is younger than a lease."""
+    """A worker process.
+
+    It lives as long as it holds the advisory lock `lock_key` and its heartbeat is younger than a lease.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100)

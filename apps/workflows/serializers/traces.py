@@ -91,7 +91,7 @@ def _journal(run: Run) -> dict[Any, list[JournalEntry]]:
     return found
 
 
-def _span(
+def _span(  # noqa: PLR0917 - what a span is made of
     trace: str, key: str, parent: str | None, name: str, start: datetime | None, end: datetime | None, status: str
 ) -> SpanView:
     outcome = {"completed": "OK", "failed": "ERROR", "timeout": "ERROR", "lost": "ERROR"}.get(status, "UNSET")

@@ -54,12 +54,14 @@ class AttemptContext(NodeContext):
             return position, (False, None)
         recorded, result = self._recorded[position]
         if recorded != name[:200]:
-            message = f"Step {position + 1} was '{recorded}' in an earlier attempt and is '{name}' now; steps are made in the same order."
-            raise RuntimeError(message)
+            was = f"Step {position + 1} was '{recorded}' in an earlier attempt and is '{name}' now"
+            raise RuntimeError(f"{was}; steps are made in the same order every time.")
         return position, (True, result)
 
     def _record(self, position: int, name: str, result: JSON) -> JSON:
-        if not journal.write(self.row.organization_id, self.row.id, self.row.fence, position, name, result):
+        if not journal.write(
+            self.row.organization_id, self.row.id, fence=self.row.fence, position=position, name=name, result=result
+        ):
             raise Cancelled("The attempt was given up while it ran.")
         return result
 

@@ -12,7 +12,7 @@ from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
 from apps.common.errors import DomainError, Fatal, NotFound, Retryable
 from apps.workflows.engine.states import CLAIMABLE, NodeStatus
-from apps.workflows.nodes.base import Completed, Failed, NodeError, Outcome
+from apps.workflows.nodes.base import Failed, NodeError, Outcome
 from apps.workflows.nodes.registry import WORK, names
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.attempt_context import AttemptContext

@@ -62,7 +62,8 @@ def invalid_definition(error: DefinitionError) -> Invalid:
     """The API's error for a document that cannot be used."""
     count = len(error.issues)
     first = error.issues[0]
-    detail = f"The definition has {count} problem{'s' if count > 1 else ''}. {first.pointer or 'At the top'}: {first.message}"
+    problems = "1 problem" if count == 1 else f"{count} problems"
+    detail = f"The definition has {problems}. {first.pointer or 'At the top'}: {first.message}"
     items = [ErrorItem(issue.pointer, issue.code, issue.message, issue.fix) for issue in error.issues]
     return Invalid(detail, code="invalid_definition", errors=items)
 

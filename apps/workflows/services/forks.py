@@ -18,6 +18,7 @@ from apps.workflows.engine.compiler import Compiled
 from apps.workflows.engine.errors import did_you_mean
 from apps.workflows.engine.graph import Graph
 from apps.workflows.engine.marking import Completion, Marking, advance, begin
+from apps.workflows.engine.spec import ContextKey
 from apps.workflows.models import Run, WorkflowVersion
 from apps.workflows.services import versions
 from apps.workflows.services.acting import open_transition
@@ -25,6 +26,7 @@ from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.inputs import accepted_input
 from apps.workflows.services.runs import tell_of_start
+from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import definitions, forks, progress
 from apps.workflows.store.database import Transaction, patiently, transaction
 from apps.workflows.store.rows import ContextRow
@@ -58,24 +60,99 @@ def fork_run(
     """
     version = _version(run, definition, by)
     compiled = compiled_version(version.pk)
-    given = (
-        read_value(run.organization_id, run.input)
-        if input is None
-        else accepted_input(compiled.definition.inputs, input)
-    )
-    identifier = uuid7()
+    schema = compiled.definition.inputs
+    given = read_value(run.organization_id, run.input) if input is None else accepted_input(schema, input)
+    fork = _Fork(uuid7(), run, version, compiled, given, context or {}, by)
 
     def add() -> list[tuple[UUID, str]]:
         with transaction() as tx:
-            prefix = _prefix(tx, run, from_node, visit)
-            marking = _moved(prefix.marking, compiled_version(run.version_id).graph, compiled.graph)
-            _add_run(tx, identifier, run, version, compiled, given, prefix, by)
-            _copy(tx, identifier, run, prefix, marking, context or {})
-            return _go_on(tx, identifier, compiled, context or {})
+            return fork.add(tx, _prefix(tx, run, from_node, visit))
 
     hints = patiently(add)
-    django_transaction.on_commit(lambda: tell_of_start(identifier, hints))
-    return identifier
+    django_transaction.on_commit(lambda: tell_of_start(fork.id, hints))
+    return fork.id
+
+
+@dataclass(frozen=True)
+class _Fork:
+    """A new run on its way."""
+
+    id: UUID
+    run: Run  # that it branches off
+    version: WorkflowVersion
+    compiled: Compiled
+    input: JSON
+    context: Mapping[str, JSON]
+    by: str
+
+    def add(self, tx: Transaction, prefix: _Prefix) -> list[tuple[UUID, str]]:
+        """Adds the run with everything it takes over and gets it going; gives what to tell the workers."""
+        marking = _moved(prefix.marking, compiled_version(self.run.version_id, tx).graph, self.compiled.graph)
+        self._add_run(tx, prefix)
+        self._copy(tx, prefix, marking)
+        return self._go_on(tx)
+
+    def _add_run(self, tx: Transaction, prefix: _Prefix) -> None:
+        packer = Packer(self.run.organization_id)
+        definitions.insert_run(
+            tx,
+            id=self.id,
+            organization=self.run.organization_id,
+            workflow=self.version.workflow_id,
+            version=self.version.pk,
+            name=self.compiled.definition.name,
+            input=packer.pack(self.input),
+            priority=self.run.priority,
+            labels=self.run.labels,
+            trigger="fork",
+            created_by=self.by,
+            forked_from=self.run.pk,
+            forked_at=prefix.before - 1,
+            timeout=self.compiled.definition.timeout,
+        )
+        packer.write(tx)
+
+    def _copy(self, tx: Transaction, prefix: _Prefix, marking: Marking) -> None:
+        ids = {old: uuid7() for old in forks.with_items(tx, prefix.visits)}
+        forks.copy_finished(
+            tx, source=self.run.pk, run=self.id, before=prefix.before, ids=ids, but_context=list(self.context)
+        )
+        forks.set_progress(
+            tx,
+            self.id,
+            marking=dumps(marking.as_json()).decode(),
+            last_seq=prefix.before - 1,
+            visits=len(prefix.visits),
+        )
+
+    def _go_on(self, tx: Transaction) -> list[tuple[UUID, str]]:
+        row = progress.lock_run(tx, self.id)
+        if row is None:
+            raise Conflict("The new run is gone.", code="run_not_found")
+        transition = open_transition(tx, row, inline=False)
+        for key, value in self.context.items():
+            self._set_key(transition, key, value)
+        transition.packer.write(tx)
+        transition.start_active()
+        return transition.write().hints
+
+    def _set_key(self, transition: Transition, key: str, value: JSON) -> None:
+        """Writes that make the key's value what was asked for, before every other write."""
+        writes = _writes_for(self.compiled.definition.context.get(key), value)
+        rows = [
+            ContextRow(key, -place, [-1, place], transition.packer.pack(one), "", None)
+            for place, one in enumerate(writes)
+        ]
+        progress.insert_context(transition.tx, self.id, rows)
+
+
+def _writes_for(declared: ContextKey | None, value: JSON) -> list[JSON]:
+    """The writes whose fold is the value."""
+    if declared is not None and declared.reducer == "append":
+        return list(value)[len(declared.initial or []) :]
+    if declared is not None and declared.reducer == "add":
+        return [value - (declared.initial or 0)]
+    return [value]
 
 
 def _version(run: Run, definition: JSON, by: str) -> WorkflowVersion:
@@ -149,73 +226,3 @@ def _same_edge(number: int, before: Graph, after: Graph) -> int | None:
 def _ends(number: int, graph: Graph) -> str:
     edge = graph.edges[number]
     return f"from '{graph.nodes[edge.source]}' to '{graph.nodes[edge.target]}'"
-
-
-def _add_run(
-    tx: Transaction,
-    identifier: UUID,
-    run: Run,
-    version: WorkflowVersion,
-    compiled: Compiled,
-    given: JSON,
-    prefix: _Prefix,
-    by: str,
-) -> None:
-    packer = Packer(run.organization_id)
-    definitions.insert_run(
-        tx,
-        id=identifier,
-        organization=run.organization_id,
-        workflow=version.workflow_id,
-        version=version.pk,
-        name=compiled.definition.name,
-        input=packer.pack(given),
-        priority=run.priority,
-        labels=run.labels,
-        trigger="fork",
-        created_by=by,
-        forked_from=run.pk,
-        forked_at=prefix.before - 1,
-        timeout=compiled.definition.timeout,
-    )
-    packer.write(tx)
-
-
-def _copy(
-    tx: Transaction, identifier: UUID, run: Run, prefix: _Prefix, marking: Marking, context: Mapping[str, JSON]
-) -> None:
-    ids = {old: uuid7() for old in forks.with_items(tx, prefix.visits)}
-    forks.copy_finished(tx, source=run.pk, run=identifier, before=prefix.before, ids=ids, but_context=list(context))
-    forks.set_progress(
-        tx,
-        identifier,
-        marking=dumps(marking.as_json()).decode(),
-        last_seq=prefix.before - 1,
-        visits=len(prefix.visits) + len(marking.active),
-    )
-
-
-def _go_on(
-    tx: Transaction, identifier: UUID, compiled: Compiled, context: Mapping[str, JSON]
-) -> list[tuple[UUID, str]]:
-    row = progress.lock_run(tx, identifier)
-    if row is None:
-        raise Conflict("The new run is gone.", code="run_not_found")
-    transition = open_transition(tx, row, inline=False)
-    for key, value in context.items():
-        _set_key(tx, transition.packer, identifier, compiled, key, value)
-    transition.packer.write(tx)
-    transition.start_active()
-    return transition.write().hints
-
-
-def _set_key(tx: Transaction, packer: Packer, run: UUID, compiled: Compiled, key: str, value: JSON) -> None:
-    """One write that makes the key's value what was asked for, before every other write."""
-    declared = compiled.definition.context.get(key)
-    writes: list[JSON] = [value]
-    if declared is not None and declared.reducer == "append":
-        writes = list(value)[len(declared.initial or []) :]
-    elif declared is not None and declared.reducer == "add":
-        writes = [value - (declared.initial or 0)]
-    rows = [ContextRow(key, -place, [-1, -place], packer.pack(one), "", None) for place, one in enumerate(writes)]
-    progress.insert_context(tx, run, rows)

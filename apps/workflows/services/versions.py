@@ -33,7 +33,7 @@ class Saved:
 
 @transaction.atomic
 def save_workflow(*, organization: Organization, checked: Checked, source: Source, by: str, message: str = "") -> Saved:
-    """Saves a definition under its name: a new workflow, a new version of it, or nothing where the content is the newest's.
+    """Saves a definition under its name: a new workflow, or a new version; nothing where the content is the newest's.
 
     Until a version is published by hand, the newest one is the published one.
     """

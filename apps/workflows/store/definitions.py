@@ -16,10 +16,12 @@ join workflows_workflowversion v on v.workflow_id = w.id
 where w.organization_id = %(organization)s and w.archived_at is null and w.name = %(name)s
 """
 _INSERT_RUN = """
-insert into workflows_run (id, organization_id, workflow_id, version_id, name, status, input, marking, priority, labels, trigger,
-    created_by, parent_id, parent_node_id, nesting, forked_from_id, forked_at, last_seq, visits, cost_usd, tokens, deadline_at)
-values (%(id)s, %(organization)s, %(workflow)s, %(version)s, %(name)s, 'pending', %(input)s, '{}', %(priority)s, %(labels)s::jsonb,
-    %(trigger)s, %(created_by)s, %(parent)s, %(parent_node)s, %(nesting)s, %(forked_from)s, %(forked_at)s, 0, 0, 0, 0,
+insert into workflows_run (id, organization_id, workflow_id, version_id, name, status, input, marking, priority, labels,
+    trigger, created_by, parent_id, parent_node_id, nesting, forked_from_id, forked_at, last_seq, visits, cost_usd,
+    tokens, deadline_at)
+values (%(id)s, %(organization)s, %(workflow)s, %(version)s, %(name)s, 'pending', %(input)s, '{}', %(priority)s,
+    %(labels)s::jsonb, %(trigger)s, %(created_by)s, %(parent)s, %(parent_node)s, %(nesting)s, %(forked_from)s,
+    %(forked_at)s, 0, 0, 0, 0,
     clock_timestamp() + make_interval(secs => %(timeout)s::float8))
 """
 _ENDED = "select status, output, error, organization_id from workflows_run where id = %(run)s"

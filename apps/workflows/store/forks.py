@@ -16,17 +16,18 @@ where run_id = %(run)s and type = 'node.queued' and node = %(node)s and index is
 """
 _HISTORY = """
 select seq, type, node, visit, node_run_id, data from workflows_runevent
-where run_id = %(run)s and seq < %(before)s and index is null and type in ('node.completed', 'node.failed', 'edge.taken')
+where run_id = %(run)s and seq < %(before)s and index is null
+    and type in ('node.completed', 'node.failed', 'edge.taken')
 order by seq
 """
 _WITH_ITEMS = "select id from workflows_noderun where id = any(%(ids)s) or parent_id = any(%(ids)s)"
 _COPY_NODES = """
-insert into workflows_noderun (id, run_id, organization_id, node, visit, index, parent_id, depth, handler, queue, status,
-    waiting_for, priority, timeout, fence, completed_fence, attempt, lost_count, open_items, worker, input, output, error, state,
-    created_at, started_at, finished_at)
-select m.new, %(run)s, n.organization_id, n.node, n.visit, n.index, p.new, n.depth, n.handler, n.queue, n.status,
-    '', n.priority, n.timeout, n.fence, n.completed_fence, n.attempt, n.lost_count, 0, n.worker, n.input, n.output, n.error, n.state,
-    n.created_at, n.started_at, n.finished_at
+insert into workflows_noderun (id, run_id, organization_id, node, visit, index, parent_id, depth, handler, queue,
+    status, waiting_for, priority, timeout, fence, completed_fence, attempt, lost_count, open_items, worker, input,
+    output, error, state, created_at, started_at, finished_at)
+select m.new, %(run)s, n.organization_id, n.node, n.visit, n.index, p.new, n.depth, n.handler, n.queue,
+    n.status, '', n.priority, n.timeout, n.fence, n.completed_fence, n.attempt, n.lost_count, 0, n.worker, n.input,
+    n.output, n.error, n.state, n.created_at, n.started_at, n.finished_at
 from unnest(%(old)s::uuid[], %(new)s::uuid[]) as m(old, new) join workflows_noderun n on n.id = m.old
 left join unnest(%(old)s::uuid[], %(new)s::uuid[]) as p(old, new) on p.old = n.parent_id
 """

@@ -23,7 +23,7 @@ def read(organization: UUID, node_run: UUID) -> list[tuple[str, JSON]]:
     return [(row["name"], result) for row, result in zip(rows, results, strict=True)]
 
 
-def write(organization: UUID, node_run: UUID, fence: int, position: int, name: str, result: JSON) -> bool:
+def write(organization: UUID, node_run: UUID, *, fence: int, position: int, name: str, result: JSON) -> bool:
     """Records a step's result; False when the attempt has been fenced off and may not write any more."""
     packer = Packer(organization)
     packed = packer.pack(result)

@@ -22,7 +22,8 @@ _RUN_OF_NODE = "select run_id from workflows_noderun where id = %(node)s"
 _NODE_COLUMNS = ", ".join(column.name for column in fields(NodeRow))
 _NODES = f"""
 with wanted as (select unnest(%(ids)s::uuid[]) as id), with_maps as (
-    select id from wanted union select n.parent_id from workflows_noderun n join wanted using (id) where n.parent_id is not null)
+    select id from wanted union
+    select n.parent_id from workflows_noderun n join wanted using (id) where n.parent_id is not null)
 select {", ".join(f"n.{column.name}" for column in fields(NodeRow))} from workflows_noderun n join with_maps using (id)
 """
 _OPEN_NODES = f"""
@@ -68,12 +69,14 @@ on conflict (run_id, node, visit, index) do nothing
 """
 
 _CANCEL_NODES = """
-update workflows_noderun set status = 'cancelled', waiting_for = '', available_at = null, finished_at = clock_timestamp()
+update workflows_noderun
+set status = 'cancelled', waiting_for = '', available_at = null, finished_at = clock_timestamp()
 where run_id = %(run)s and status in ('queued', 'retrying', 'running', 'waiting') and not id = any(%(but)s)
 returning id, node, visit, index, status
 """
 _CANCEL_ITEMS = """
-update workflows_noderun set status = 'cancelled', waiting_for = '', available_at = null, finished_at = clock_timestamp()
+update workflows_noderun
+set status = 'cancelled', waiting_for = '', available_at = null, finished_at = clock_timestamp()
 where parent_id = %(parent)s and status in ('queued', 'retrying', 'running', 'waiting') and not id = any(%(but)s)
 """
 _CANCEL_APPROVALS = """
@@ -91,7 +94,8 @@ where a.node_run_id = d.node_run and a.fence = d.fence and a.ended_at is null
 """
 _ATTEMPTS_CANCEL = """
 update workflows_attempt set ended_at = clock_timestamp(), outcome = 'cancelled'
-where ended_at is null and node_run_id in (select id from workflows_noderun where run_id = %(run)s and status = 'cancelled')
+where ended_at is null and node_run_id in (
+    select id from workflows_noderun where run_id = %(run)s and status = 'cancelled')
 """
 _INSERT_EVENTS = """
 insert into workflows_runevent (run_id, seq, type, node, visit, index, node_run_id, data)
@@ -101,8 +105,8 @@ select %(run)s, * from unnest(%(seq)s::int8[], %(type)s::text[], %(node)s::text[
 _INSERT_CONTEXT = """
 insert into workflows_contextentry (run_id, key, seq, rank, value, node, node_run_id)
 select %(run)s, key, seq, string_to_array(rank, ',')::int8[], value, node, node_run
-from unnest(%(key)s::text[], %(seq)s::int8[], %(rank)s::text[], %(value)s::text[], %(node)s::text[], %(node_run)s::uuid[])
-    as d(key, seq, rank, value, node, node_run)
+from unnest(%(key)s::text[], %(seq)s::int8[], %(rank)s::text[], %(value)s::text[], %(node)s::text[],
+    %(node_run)s::uuid[]) as d(key, seq, rank, value, node, node_run)
 """
 _UPDATE_RUN = """
 update workflows_run set status = %(status)s, marking = %(marking)s, last_seq = %(last_seq)s, visits = %(visits)s,
@@ -174,7 +178,7 @@ def item_counts(tx: Transaction, parent: UUID) -> dict[str, int]:
 
 
 def latest_visits(tx: Transaction, run: UUID, names: Collection[str] | None) -> list[Row]:
-    """Node, visit, status, output and error of each node's latest visit that has ended, or else its latest; None: all nodes."""
+    """The latest visit of each node (None: all) that has ended, or else the latest: status, output, error."""
     return tx.rows(_LATEST_VISITS, run=run, all=names is None, nodes=list(names or ()))
 
 

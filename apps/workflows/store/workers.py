@@ -33,7 +33,8 @@ where id = %(id)s and stopped_at is null
 """
 _BURY = """
 update workflows_worker w set stopped_at = clock_timestamp(), leads_recovery = false,
-    stop_reason = case when w.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s) then 'frozen' else 'dead' end
+    stop_reason = case
+        when w.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s) then 'frozen' else 'dead' end
 where stopped_at is null and (
     heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s)
     or started_at < clock_timestamp() - interval '1 second' and not exists (

@@ -53,7 +53,7 @@ class WorkerRuntime:
         log.info("The worker is ready.", action="worker_ready", worker=self.name, slots=self.slots.size)
 
     def offer(self, node_run: UUID, *, wait: bool = True) -> bool:
-        """Has a slot work on the node run; waits for a free one, or gives False when there is none or the worker stops."""
+        """Has a slot work on the node run; False when none is free (or, with `wait`, when the worker stops first)."""
         while not self.stopping.is_set():
             if self.slots.begin(self._work, node_run, seconds=0.2 if wait else 0.0):
                 return True

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from apps.workflows.services.transition.transition import Transition
 
 _INSERT_APPROVAL = """
-insert into workflows_approval (id, organization_id, run_id, node_run_id, status, message, assignees, form, payload, on_timeout,
-    deadline_at, comment, decided_by)
-values (%(id)s, %(organization)s, %(run)s, %(node_run)s, 'open', %(message)s, %(assignees)s::jsonb, %(form)s, %(payload)s,
-    %(on_timeout)s, %(deadline_at)s, '', '')
+insert into workflows_approval (id, organization_id, run_id, node_run_id, status, message, assignees, form, payload,
+    on_timeout, deadline_at, comment, decided_by)
+values (%(id)s, %(organization)s, %(run)s, %(node_run)s, 'open', %(message)s, %(assignees)s::jsonb, %(form)s,
+    %(payload)s, %(on_timeout)s, %(deadline_at)s, '', '')
 on conflict (node_run_id) do update set status = 'open', message = excluded.message, assignees = excluded.assignees,
     payload = excluded.payload, deadline_at = excluded.deadline_at, created_at = clock_timestamp()
 """

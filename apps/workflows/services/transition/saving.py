@@ -6,8 +6,8 @@ from typing import Any
 from apps.common.json import JSON
 from apps.workflows.engine.compiler import Compiled
 from apps.workflows.engine.errors import ExpressionError
-from apps.workflows.store.rows import NodeRow
 from apps.workflows.services.transition.scope import Scope
+from apps.workflows.store.rows import NodeRow
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Scope:
         self._context: dict[str, list[tuple[list[int], JSON, str]]] = {}
 
     def names(self, needs: Needs, **others: JSON) -> dict[str, Any]:
-        """The names an expression with these needs may read; `others` are those of its place (output, visit, item ...)."""
+        """The names an expression with these needs may read; `others` are those of its place: output, visit, item."""
         if self._input is None:
             (self._input,) = self.packer.unpack(self.tx, [self.run.input])
         return {
