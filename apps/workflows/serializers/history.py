@@ -1,0 +1,58 @@
+"""What happened in a run, in sentences for people."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from apps.workflows.models import RunEvent
+
+Facts = Mapping[str, Any]
+
+# What is not here tells people nothing that another event does not.
+_SENTENCES: dict[str, Callable[[Facts], str]] = {
+    "run.started": lambda _: "The run started",
+    "run.paused": lambda facts: f"Paused by {facts.get('by')}",
+    "run.resumed": lambda facts: f"Resumed by {facts.get('by')}",
+    "run.completed": lambda _: "The run completed",
+    "run.failed": lambda facts: f"The run failed: {_message(facts)}",
+    "run.cancelled": lambda facts: f"Cancelled by {facts.get('by')}",
+    "node.started": lambda facts: "started" if facts.get("attempt", 1) == 1 else f"started, attempt {facts['attempt']}",
+    "node.progress": lambda facts: str(facts.get("message", "")),
+    "node.waiting": lambda facts: f"waits for {_waited_for(facts)}",
+    "node.retrying": lambda facts: f"tries again in {facts.get('delay', 0):.1f} s: {_message(facts)}",
+    "node.completed": lambda _: "completed",
+    "node.failed": lambda facts: f"failed: {_message(facts)}",
+    "node.cancelled": lambda _: "cancelled",
+    "node.skipped": lambda _: "skipped",
+}
+
+
+def sentence(event: RunEvent) -> str | None:
+    """What an event says to a person, without the node's name; None for what only the engine reads."""
+    if event.type == "node.queued":
+        return _queued_again(event.data)
+    say = _SENTENCES.get(event.type)
+    return say(event.data) if say else None
+
+
+def place(event: RunEvent) -> str:
+    """The node that an event is about: `review`, `review #2` the second time, `review[3]` for an item of a map."""
+    name = event.node or str(event.data.get("node", ""))
+    visit = f" #{event.visit}" if event.visit and event.visit > 1 else ""
+    return f"{name}{visit}" if event.index is None or event.index < 0 else f"{name}{visit}[{event.index}]"
+
+
+def _queued_again(facts: Facts) -> str | None:
+    reasons = {"retry": "is tried again", "lost": "is queued again: its worker was lost"}
+    reason = facts.get("reason")
+    return reasons.get(reason, f"is queued again: {reason}") if reason and reason != "fork" else None
+
+
+def _message(facts: Facts) -> str:
+    error = facts.get("error")
+    return str(error.get("message", "")) if isinstance(error, Mapping) else ""
+
+
+def _waited_for(facts: Facts) -> str:
+    names = {"approval": "a person's decision", "child": "another run", "items": "its items", "event": "an event"}
+    waited = facts.get("waits_for")
+    return names.get(str(waited), f"a time ({facts.get('until')})" if facts.get("until") else str(waited))
