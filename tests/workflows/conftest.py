@@ -1,0 +1,66 @@
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, transaction
+from django.test import TransactionTestCase
+
+from apps.accounts.models import Organization
+from apps.workflows.engine.states import NODE_ENDED, NODE_TRANSITIONS, RUN_ENDED, RUN_TRANSITIONS
+from tests.workflows.engine_room import EngineRoom
+from tests.workflows.probes import Probes, probes
+
+# R2, held by the database while the tests run: a status follows another only where engine/states.py says so, and
+# what has ended does not change.
+_WATCH = """
+create or replace function {table}_watch() returns trigger language plpgsql as $$
+begin
+    if old.status is distinct from new.status then
+        if not (old.status || '>' || new.status) = any (array[{pairs}]) then
+            raise exception '{table}: % may not become %', old.status, new.status;
+        end if;
+    elsif old.status = any (array[{ended}]) and to_jsonb(old) - 'forked_from_id' is distinct from to_jsonb(new) - 'forked_from_id' then
+        raise exception '{table}: ended as %, and changed: % -> %', old.status, to_jsonb(old), to_jsonb(new);
+    end if;
+    return new;
+end $$;
+create or replace trigger {table}_watched before update on {table} for each row execute function {table}_watch();
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched_statuses(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:
+    """Any change of a status that the table of states does not allow fails the statement that makes it."""
+    tables = (("workflows_run", RUN_TRANSITIONS, RUN_ENDED), ("workflows_noderun", NODE_TRANSITIONS, NODE_ENDED))
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        for table, transitions, ended in tables:
+            pairs = [f"{current}>{after}" for current, following in transitions.items() for after in following]
+            quoted = {"pairs": pairs, "ended": sorted(ended)}
+            lists = {name: ", ".join(f"'{value}'" for value in values) for name, values in quoted.items()}
+            cursor.execute(_WATCH.format(table=table, **lists))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush(django_db_setup: None) -> None:
+    """After a test with real commits delete the rows: truncating every table takes a hundred times as long."""
+    TransactionTestCase._fixture_teardown = _delete_rows
+
+
+def _delete_rows(_: TransactionTestCase) -> None:
+    kept = {"django_migrations", "django_content_type", "auth_permission"}
+    tables = sorted({*connection.introspection.django_table_names(only_existing=True, include_views=False)} - kept)
+    with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are checked at the end
+        cursor.execute("; ".join(f"delete from {table}" for table in tables))
+
+
+@pytest.fixture
+def room(transactional_db: None, organization: Organization) -> EngineRoom:
+    """The engine of Acme, with real commits."""
+    return EngineRoom(organization)
+
+
+@pytest.fixture
+def calls() -> Iterator[Probes]:
+    """The probes, untouched; `calls[label] = behaviour` and `calls.calls[label]`."""
+    probes.__init__()  # type: ignore[misc]
+    yield probes
+    probes.__init__()  # type: ignore[misc]
