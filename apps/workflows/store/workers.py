@@ -32,16 +32,16 @@ update workflows_worker set stopped_at = clock_timestamp(), stop_reason = %(reas
 where id = %(id)s and stopped_at is null
 """
 _BURY = """
-update workflows_worker w set stopped_at = clock_timestamp(), leads_recovery = false,
-    stop_reason = case
-        when w.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s) then 'frozen' else 'dead' end
-where stopped_at is null and (
-    heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s)
-    or started_at < clock_timestamp() - interval '1 second' and not exists (
-        select 1 from pg_locks l where l.locktype = 'advisory' and l.classid = %(lock_class)s::oid
+with living as (
+    select w.id, w.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s) as late,
+        exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.classid = %(lock_class)s::oid
             and l.objid = w.lock_key::oid and l.granted
-            and l.database = (select oid from pg_database where datname = current_database())))
-returning id, name, stop_reason
+            and l.database = (select oid from pg_database where datname = current_database())) as locked
+    from workflows_worker w where w.stopped_at is null and w.started_at < clock_timestamp() - interval '1 second')
+update workflows_worker w set stopped_at = clock_timestamp(), leads_recovery = false,
+    stop_reason = case when living.locked then 'frozen' else 'dead' end
+from living where living.id = w.id and (living.late or not living.locked)
+returning w.id, w.name, w.stop_reason
 """
 _FORGET = "delete from workflows_worker where stopped_at < clock_timestamp() - interval '7 days'"
 _HELD = "select id, fence from workflows_noderun where id = any(%(ids)s) and status in ('running', 'queued')"
