@@ -101,7 +101,9 @@ class EngineRoom:
 
     def fork(self, run: UUID, from_node: str, **changes: Any) -> UUID:
         with scope(organization=self.organization):
-            return forks.fork_run(Run.objects.select_related("version").get(pk=run), from_node=from_node, by="test", **changes)
+            return forks.fork_run(
+                Run.objects.select_related("version").get(pk=run), from_node=from_node, by="test", **changes
+            )
 
     def signal(self, run: UUID, event: str, payload: Any = None) -> bool:
         return signals.send_signal(run, event, payload, by="test")

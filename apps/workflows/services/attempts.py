@@ -10,7 +10,7 @@ import structlog
 
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
-from apps.common.errors import DomainError, Fatal, NotFound, Retryable
+from apps.common.errors import NotFound
 from apps.workflows.engine.states import CLAIMABLE, NodeStatus
 from apps.workflows.nodes.base import Failed, NodeError, Outcome
 from apps.workflows.nodes.registry import WORK, names
@@ -18,6 +18,7 @@ from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.attempt_context import AttemptContext
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.leases import Leases
+from apps.workflows.services.raised import EXPECTED, error_of
 from apps.workflows.services.transition.transition import Consequences, Transition
 from apps.workflows.store import progress
 from apps.workflows.store.database import transaction
@@ -38,8 +39,12 @@ def work(node_run: UUID, leases: Leases) -> None:
     """Claims a node run and goes on through its run for as long as a next node is ready."""
     claim = take(node_run, leases)
     while claim is not None:
-        outcome = execute(claim, leases)
-        claim = _settler.settle(claim, outcome, leases)
+        try:
+            outcome = execute(claim, leases)
+            claim = _settler.settle(claim, outcome, leases)
+        except BaseException:
+            leases.let_go(claim.row)  # the recovery sees that nobody here works on it any more
+            raise
 
 
 def take(node_run: UUID, leases: Leases) -> Claim | None:
@@ -78,27 +83,28 @@ def execute(claim: Claim, leases: Leases) -> Outcome | None:
     release_connection()
     try:
         return WORK[row.handler].run(spec, ctx)
-    except Cancelled:
-        return _timed_out(row) if ctx.overdue else None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge between our process and the node's code
-        return Failed(_error_of(error, row))
+    except Cancelled as error:
+        if ctx.overdue:
+            return _timed_out(row)
+        return None if ctx.cancelled else Failed(error_of(error))
+    except BaseException as error:  # noqa: BLE001 - the edge between our process and the node's code
+        if not isinstance(error, EXPECTED):
+            log.warning("A node raised.", action="node_raised", node=row.node, run_id=str(row.run_id), exc_info=error)
+        return Failed(error_of(error))
     finally:
+        _flush(ctx)
+
+
+def _flush(ctx: AttemptContext) -> None:
+    """Writes the rest of what the node has told; losing that must not lose its result."""
+    try:
         ctx.flush()
+    except Exception:
+        log.exception("The log of a node was not written.", action="flush_failed", node=ctx.node)
 
 
 def _timed_out(row: NodeRow) -> Failed:
     return Failed(NodeError("timeout", f"The attempt took longer than {row.timeout:g} s.", retryable=True))
-
-
-def _error_of(error: BaseException, row: NodeRow) -> NodeError:
-    if isinstance(error, Retryable):
-        return NodeError(error.code, str(error), retryable=True, retry_after=error.retry_after)
-    if isinstance(error, Fatal):
-        return NodeError(error.code, str(error))
-    if isinstance(error, DomainError):
-        return NodeError(error.code, error.detail)
-    log.warning("A node raised an error.", action="node_raised", node=row.node, run_id=str(row.run_id), exc_info=error)
-    return NodeError("error", f"{type(error).__name__}: {error}"[:2_000], retryable=True)
 
 
 def _claims(consequences: Consequences, leases: Leases) -> list[Claim]:
