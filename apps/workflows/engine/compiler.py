@@ -23,12 +23,13 @@ from apps.workflows.engine.templates import Template, compile_template
 from apps.workflows.engine.validation import MAX_ISSUES
 
 NODE_FIELDS = frozenset({"output", "status", "error", "visit"})
+MAX_EXPRESSIONS = 30_000
 MAX_CHARACTERS = 150_000  # of all expressions that need the evaluator's compiler, which takes 15 µs for each
 _EXPRESSION_COST = 20  # characters that take as long as what a compilation takes at the least
 _TOO_MANY_EXPRESSIONS = Issue(
     "",
     "too_many_expressions",
-    "The expressions of the workflow are too long together.",
+    "The expressions are too many or too long.",
     "Cut it into several workflows.",
 )
 _STARTING = ROOTS | {"visit"}
@@ -141,6 +142,7 @@ class _Compiler:
         self.warnings: list[Issue] = []
         self.counted: set[str] = set()
         self.characters = 0
+        self.expressions = 0
         self.written_keys = frozenset(definition.context) | _saved_keys(definition.nodes.values())
         self.input_names = _declared_inputs(definition.inputs)
 
@@ -263,11 +265,12 @@ class _Compiler:
         return template
 
     def _expression(self, text: str, names: frozenset[str]) -> Expression:
+        self.expressions += 1
         if text not in self.counted and plain_path(text.strip()) is None:
             self.counted.add(text)
             self.characters += len(text) + _EXPRESSION_COST
-            if self.characters > MAX_CHARACTERS:
-                raise DefinitionError([_TOO_MANY_EXPRESSIONS])
+        if self.expressions > MAX_EXPRESSIONS or self.characters > MAX_CHARACTERS:
+            raise DefinitionError([_TOO_MANY_EXPRESSIONS])
         return compile_expression(text, names)
 
     def _check_references(self, expression: Expression, where: str) -> None:

@@ -123,6 +123,7 @@ def compile_expression(text: str, names: frozenset[str] = ROOTS) -> Expression:
     return Expression(stripped, (Reference(path),))
 
 
+@lru_cache(maxsize=20_000)
 def plain_path(text: str) -> tuple[str, ...] | None:
     """The parts of `a.b["c"]`, which needs no evaluator; None for any other expression."""
     if not _PATH.fullmatch(text):

@@ -27,7 +27,10 @@ class SchemaError(ValueError):
 
 def compile_schema(schema: dict[str, Any]) -> Validator:
     """A validator for a JSON Schema (draft 2020-12 unless it names another); raises SchemaError."""
-    return _compile(orjson.dumps(schema))
+    try:
+        return _compile(orjson.dumps(schema))
+    except TypeError as error:  # nested deeper than JSON is read
+        raise SchemaError(str(error)) from None
 
 
 def check(instance: Any, schema: dict[str, Any], where: str = "") -> list[Issue]:

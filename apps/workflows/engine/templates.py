@@ -1,5 +1,6 @@
 """Values with `{{ expression }}` in them, compiled once and rendered against a scope."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from apps.workflows.engine.expressions import Expression, compile_expression
 
 MAX_DEPTH = 64
 MAX_RENDERED = 16_000_000  # bytes of JSON that the expressions of one template may make together
+
+_NESTING = re.compile(r"""["'{}]""")
 
 CompileOne = Callable[[str, frozenset[str]], Expression]
 # Called with the JSON Pointer, the expression's text and the error.
@@ -95,6 +98,9 @@ def _pieces(text: str) -> Iterator[tuple[bool, str]]:
 
 def _closing(text: str, start: int) -> int:
     """Where the `}}` stands that ends the expression beginning at `start`: not inside a text or an object of it."""
+    nearest = text.find("}}", start)
+    if nearest >= 0 and not _NESTING.search(text, start, nearest):
+        return nearest
     depth = 0
     quote = ""
     place = start
