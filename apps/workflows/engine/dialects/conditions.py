@@ -15,7 +15,7 @@ from apps.workflows.engine.expressions import ROOTS
 _TEXT = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
 _TOKEN = re.compile(
     rf"""(?P<number>-?\d+(?:\.\d+)?(?![\w.]))|(?P<text>{_TEXT})|(?P<sign>==|!=|<=|>=|<|>|&&|\|\||[!()\[\],])"""
-    r"""|(?P<word>[^\W\d][\w-]*)|(?P<space>\s+)|(?P<other>.)""",
+    r"""|(?P<word>(?:[^\W\d]|[^\x00-\x7f])(?:[\w-]|[^\x00-\x7f])*)|(?P<space>\s+)|(?P<other>.)""",
     re.DOTALL,
 )
 _NAME_IN_CEL = re.compile(rf"{_TEXT}|(?<![\w.])(?P<name>[^\W\d]\w*)(?!\w|\s*\()")
