@@ -92,10 +92,20 @@ class CompiledNode:
         conditions = (reference for condition in self.conditions for reference in condition.references)
         return Needs.of([*_references(self.save.values()), *conditions])
 
-    def render(self, name: str, scope: Mapping[str, Any], default: Any = None) -> Any:
-        """The value of one of the node's fields over `scope`, or `default` where the field was not written."""
-        template = self.templates.get(name)
-        return default if template is None else template.render(scope)
+    def render_fields(self, scope: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the fields that were written; raises ExpressionError naming node and field."""
+        return {name: self._render(name, template, scope) for name, template in self.templates.items()}
+
+    def render_save(self, scope: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the context keys to save; raises ExpressionError naming node and key."""
+        return {key: self._render(f"save.{key}", template, scope) for key, template in self.save.items()}
+
+    def _render(self, field: str, template: Template, scope: Mapping[str, Any]) -> Any:
+        try:
+            return template.render(scope)
+        except ExpressionError as error:
+            message = f"In '{field}' of node '{self.name}': {error.message}"
+            raise ExpressionError(message, code=error.code, fix=error.fix) from None
 
 
 @dataclass(frozen=True)
