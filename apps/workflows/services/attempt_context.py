@@ -1,15 +1,18 @@
 """The Context of a node in a run: journal, log, progress and cancellation, all under the attempt's fence."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from apps.common.asyncio_loop import Cancelled
 from apps.common.json import JSON
 from apps.observability.run_log import RunLog
+from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import NodeContext
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.leases import Leases
+from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import read_value
@@ -81,14 +84,22 @@ class AttemptContext(NodeContext):
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """See Context.progress; between two looks of the process only the latest report counts."""
-        self._report = {"fraction": fraction, "message": str(message)[:500]}
+        known = fraction is not None and math.isfinite(fraction)
+        shown = min(max(float(fraction or 0), 0.0), 1.0) if known else None
+        self._report = {"fraction": shown, "message": str(message)[:500]}
 
     def flush(self) -> None:
         """Writes what the node has told since the last call: its log and the latest report of progress."""
         self._lines.flush()
         report, self._report = self._report, None
         if report is not None and self.leases.is_wanted(self.row):
-            act_on_run(self.row.run_id, lambda transition: transition.tell("node.progress", self.row, **report))
+            act_on_run(self.row.run_id, lambda transition: self._tell(transition, report))
+
+    def _tell(self, transition: Transition, report: dict[str, Any]) -> None:
+        transition.read([self.row.id])
+        current = transition.rows[self.row.id]
+        if current.fence == self.row.fence and current.status is NodeStatus.RUNNING:
+            transition.tell("node.progress", current, **report)
 
     # ---- effects ----------------------------------------------------------------------------------
 

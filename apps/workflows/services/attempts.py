@@ -39,12 +39,15 @@ def work(node_run: UUID, leases: Leases) -> None:
     """Claims a node run and goes on through its run for as long as a next node is ready."""
     claim = take(node_run, leases)
     while claim is not None:
-        try:
-            outcome = execute(claim, leases)
-            claim = _settler.settle(claim, outcome, leases)
-        except BaseException:
-            leases.let_go(claim.row)  # the recovery sees that nobody here works on it any more
-            raise
+        claim = _see_through(claim, leases)
+
+
+def _see_through(claim: Claim, leases: Leases) -> Claim | None:
+    try:
+        return _settler.settle(claim, execute(claim, leases), leases)
+    except BaseException:
+        leases.let_go(claim.row)  # so that the recovery sees that nobody here works on it any more
+        raise
 
 
 def take(node_run: UUID, leases: Leases) -> Claim | None:
@@ -87,7 +90,7 @@ def execute(claim: Claim, leases: Leases) -> Outcome | None:
         if ctx.overdue:
             return _timed_out(row)
         return None if ctx.cancelled else Failed(error_of(error))
-    except BaseException as error:  # noqa: BLE001 - the edge between our process and the node's code
+    except BaseException as error:  # the edge between our process and the node's code
         if not isinstance(error, EXPECTED):
             log.warning("A node raised.", action="node_raised", node=row.node, run_id=str(row.run_id), exc_info=error)
         return Failed(error_of(error))
@@ -178,7 +181,8 @@ class _Settler:
             transition.read([result.claim.row.id for result in results])
             for result in results:
                 row = transition.rows[result.claim.row.id]
-                if result.outcome is not None and _accepts(row, result.claim.row.fence):
+                if result.outcome is not None and _accepts(row, result.claim.row):
+                    _take_up(row, result.claim.row)
                     transition.bring(row, result.outcome)
             transition.work_in()
 
@@ -188,14 +192,31 @@ class _Settler:
             result.following = claim
 
 
-def _accepts(row: NodeRow, fence: int) -> bool:
-    """Whether a result with this fence may still be written: nobody has claimed, cancelled or ended the node since."""
-    if row.fence == fence and row.status in (NodeStatus.RUNNING, NodeStatus.QUEUED):
+def _accepts(row: NodeRow, claimed: NodeRow) -> bool:
+    """Whether the result of a claim may still be written: nobody has claimed, cancelled or ended the node since.
+
+    One that was taken back from this worker and that nobody else has claimed yet is still this worker's.
+    """
+    if row.fence == claimed.fence and row.worker == claimed.worker and row.status in _OPEN:
         return True
-    landed = row.completed_fence == fence  # an earlier try of this very commit, whose answer was lost
+    landed = row.completed_fence == claimed.fence  # an earlier try of this very commit, whose answer was lost
     if not landed:
-        log.info("A late result was refused.", action="fenced", node=row.node, run_id=str(row.run_id), fence=fence)
+        log.info(
+            "A late result was refused.",
+            action="fenced",
+            node=row.node,
+            run_id=str(row.run_id),
+            fence=claimed.fence,
+        )
     return False
+
+
+def _take_up(row: NodeRow, claimed: NodeRow) -> None:
+    """Makes a node run that was taken back this attempt's again."""
+    row.status, row.attempt = NodeStatus.RUNNING, claimed.attempt
+
+
+_OPEN = frozenset({NodeStatus.RUNNING, NodeStatus.QUEUED})
 
 
 _settler = _Settler()

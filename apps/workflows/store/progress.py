@@ -82,6 +82,10 @@ where parent_id = %(parent)s and status in ('queued', 'retrying', 'running', 'wa
 _CANCEL_APPROVALS = """
 update workflows_approval set status = 'cancelled' where run_id = %(run)s and status = 'open'
 """
+_CANCEL_ITEM_APPROVALS = """
+update workflows_approval set status = 'cancelled'
+where status = 'open' and node_run_id in (select id from workflows_noderun where parent_id = %(parent)s)
+"""
 _ATTEMPTS_OPEN = """
 insert into workflows_attempt (node_run_id, fence, worker, outcome)
 select *, '' from unnest(%(node_run)s::uuid[], %(fence)s::int8[], %(worker)s::uuid[]) on conflict do nothing
@@ -90,12 +94,18 @@ _ATTEMPTS_END = """
 update workflows_attempt a set ended_at = clock_timestamp(), outcome = d.outcome, error = d.error
 from unnest(%(node_run)s::uuid[], %(fence)s::int8[], %(outcome)s::text[], %(error)s::text[])
     as d(node_run, fence, outcome, error)
-where a.node_run_id = d.node_run and a.fence = d.fence and a.ended_at is null
+where a.node_run_id = d.node_run and a.fence = d.fence
+    and (a.ended_at is null or a.outcome in ('lost', 'released') and d.outcome in ('completed', 'failed'))
 """
 _ATTEMPTS_CANCEL = """
 update workflows_attempt set ended_at = clock_timestamp(), outcome = 'cancelled'
 where ended_at is null and node_run_id in (
     select id from workflows_noderun where run_id = %(run)s and status = 'cancelled')
+"""
+_ITEM_ATTEMPTS_CANCEL = """
+update workflows_attempt set ended_at = clock_timestamp(), outcome = 'cancelled'
+where ended_at is null and node_run_id in (
+    select id from workflows_noderun where parent_id = %(parent)s and status = 'cancelled')
 """
 _INSERT_EVENTS = """
 insert into workflows_runevent (run_id, seq, type, node, visit, index, node_run_id, data)
@@ -111,7 +121,7 @@ from unnest(%(key)s::text[], %(seq)s::int8[], %(rank)s::text[], %(value)s::text[
 _UPDATE_RUN = """
 update workflows_run set status = %(status)s, marking = %(marking)s, last_seq = %(last_seq)s, visits = %(visits)s,
     output = %(output)s, error = %(error)s, started_at = coalesce(started_at, %(started_at)s),
-    finished_at = case when %(ended)s then clock_timestamp() end
+    finished_at = case when %(ended)s then coalesce(finished_at, clock_timestamp()) end
 where id = %(run)s
 """
 
@@ -218,6 +228,8 @@ def cancel_nodes(tx: Transaction, run: UUID, but: Collection[UUID] = ()) -> list
 def cancel_items(tx: Transaction, parent: UUID, but: Collection[UUID] = ()) -> None:
     """Cancels the items of a map that have not ended."""
     tx.execute(_CANCEL_ITEMS, parent=parent, but=list(but))
+    tx.execute(_CANCEL_ITEM_APPROVALS, parent=parent)
+    tx.execute(_ITEM_ATTEMPTS_CANCEL, parent=parent)
 
 
 def open_attempts(tx: Transaction, rows: Sequence[NodeRow]) -> None:
@@ -227,17 +239,13 @@ def open_attempts(tx: Transaction, rows: Sequence[NodeRow]) -> None:
 
 
 def end_attempts(tx: Transaction, ended: Sequence[tuple[NodeRow, str]]) -> None:
-    """Notes how the current attempts of the node runs ended."""
-    records = [
-        {
-            "node_run": row.id,
-            "fence": row.fence,
-            "outcome": outcome,
-            "error": _text(row.error if outcome != "completed" else None),
-        }
-        for row, outcome in ended
-    ]
-    tx.insert(_ATTEMPTS_END, ("node_run", "fence", "outcome", "error"), records)
+    """Notes how the current attempts of the node runs ended; what is said first of one counts."""
+    records: dict[tuple[UUID, int], dict[str, Any]] = {}
+    for row, outcome in ended:
+        error = _text(row.error) if outcome in ("failed", "timeout") else None
+        record = {"node_run": row.id, "fence": row.fence, "outcome": outcome, "error": error}
+        records.setdefault((row.id, row.fence), record)
+    tx.insert(_ATTEMPTS_END, ("node_run", "fence", "outcome", "error"), list(records.values()))
 
 
 def insert_events(tx: Transaction, run: RunRow, events: Sequence[EventRow]) -> None:

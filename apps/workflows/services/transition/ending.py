@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from apps.common.errors import Fatal
-from apps.common.json import JSON
+from apps.common.json import JSON, NotJson
 from apps.workflows.engine.errors import ExpressionError
 from apps.workflows.engine.states import CLAIMABLE, NODE_ENDED, RUN_ENDED, NodeStatus, RunStatus
 from apps.workflows.nodes.base import NodeError
@@ -19,7 +19,12 @@ _UNDER_WAY = frozenset({RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING}
 
 
 def fail_run(transition: "Transition", error: NodeError, row: NodeRow | None = None) -> None:
-    """Ends the run as failed, with everything in flight cancelled. The marking stays, for a retry."""
+    """Ends the run as failed, with everything in flight cancelled; one that has ended stays as it is.
+
+    The marking stays too, for a retry.
+    """
+    if transition.run.status in RUN_ENDED:
+        return
     where = {"node": row.node, "visit": row.visit, "node_run": str(row.id)} if row else {}
     transition.run.error = error.as_json() | where
     _stop(transition, RunStatus.FAILED)
@@ -27,7 +32,9 @@ def fail_run(transition: "Transition", error: NodeError, row: NodeRow | None = N
 
 
 def cancel_run(transition: "Transition", by: str) -> None:
-    """Ends the run as cancelled, with everything in flight."""
+    """Ends the run as cancelled, with everything in flight; one that has ended stays as it is."""
+    if transition.run.status in RUN_ENDED:
+        return
     _stop(transition, RunStatus.CANCELLED)
     transition.tell("run.cancelled", by=by)
 
@@ -38,7 +45,7 @@ def finish_if_over(transition: "Transition") -> None:
         return
     try:
         transition.run.output = transition.packer.pack(_output(transition))
-    except (ExpressionError, Fatal) as error:
+    except (ExpressionError, Fatal, NotJson) as error:
         fail_run(transition, error_of(error))
         return
     transition.run.status = RunStatus.COMPLETED
