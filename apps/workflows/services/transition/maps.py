@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from apps.common.json import JSON
+from apps.common.errors import Fatal
+from apps.common.json import JSON, NotJson
 from apps.workflows.engine.errors import ExpressionError
 from apps.workflows.engine.spec import MapNode
 from apps.workflows.engine.states import NODE_ENDED
@@ -118,7 +119,7 @@ def _saved(transition: "Transition", row: NodeRow, outcome: Completed | Failed) 
         try:
             body = transition.node_of(row)
             transition.save(row, body, transition.ending_names(row, body, outcome))
-        except ExpressionError as error:
+        except (ExpressionError, Fatal, NotJson) as error:
             return Failed(error_of(error))
     return outcome
 

@@ -45,6 +45,10 @@ class Scope:
         """Lets later expressions of this transaction see a write to a context key."""
         self.writes(key).append((rank, value, node))
 
+    def unwrote(self, key: str) -> None:
+        """Forgets the latest write to a key."""
+        self.writes(key).pop()
+
     def writes(self, key: str) -> list[tuple[list[int], JSON, str]]:
         """Every write to a key: its rank, its value and the node that wrote."""
         self._fetch_context([key])

@@ -206,9 +206,11 @@ class Transition:
 
     def _end_visit(self, row: NodeRow, outcome: Completed | Failed) -> None:
         outcome = self.packed(row, outcome)
+        saved = len(self.context), len(self.events)
         try:
             decision = self._decide(row, outcome)
-        except (ExpressionError, UnknownRouteError, LoopLimitError) as error:
+        except (ExpressionError, UnknownRouteError, LoopLimitError, Fatal, NotJson) as error:
+            self._take_back(*saved)
             outcome = Failed(error_of(error))
             decision = self._decide_after(row, outcome)
         self.end(row, outcome, handled=decision.handled)
@@ -244,6 +246,12 @@ class Transition:
         except (ExpressionError, LoopLimitError):
             return Decision((), handled=False)
 
+    def _take_back(self, writes: int, events: int) -> None:
+        """Forgets what a node wrote to the context whose end turned out to be a failure: a retry writes it again."""
+        for write, _ in reversed(self.context[writes:]):
+            self.scope.unwrote(write.key)
+        del self.context[writes:], self.events[events:]
+
     def _asks(self, number: int) -> bool:
         """Whether an edge looks at the result: one that does not is no way on after a person said no."""
         edge = self.compiled.graph.edges[number]
@@ -265,12 +273,14 @@ class Transition:
 
     def save(self, row: NodeRow, node: CompiledNode, names: Mapping[str, Any]) -> None:
         """Writes the node's context keys; every one is rendered and checked before any is written."""
-        rendered = [(key, template.render(names)) for key, template in node.save.items()]
-        for write in [prepare_write(self.scope, self.compiled, row, key, value) for key, value in rendered]:
+        rendered = node.render_save(names).items()
+        writes = [prepare_write(self.scope, self.compiled, row, key, value) for key, value in rendered]
+        packed = [self.packer.pack(write.value) for write in writes]
+        for write, text in zip(writes, packed, strict=True):
             extra = {"conflicts_with": write.conflicts_with} if write.conflicts_with else {}
             event = EventRow("context.changed", row, {"key": write.key, "value": _preview(write.value), **extra})
             self.events.append(event)
-            stored = ContextRow(write.key, 0, write.rank, self.packer.pack(write.value), row.node, row.id)
+            stored = ContextRow(write.key, 0, write.rank, text, row.node, row.id)
             self.context.append((stored, event))
             self.scope.wrote(write.key, write.rank, write.value, row.node)
 
@@ -374,7 +384,7 @@ class Transition:
         self.ready.append(row)
 
     def _evaluate(self, row: NodeRow) -> None:
-        row.attempt = max(row.attempt, 1)
+        row.attempt += 1
         row.available_at = self.run.now
         self.note(row)
         fields = self._rendered(row)
@@ -404,7 +414,7 @@ class Transition:
         node = self.node_of(row)
         try:
             names = self.scope.names(node.starting_needs, visit=row.visit, **maps.item_names(self, row))
-            return {name: template.render(names) for name, template in node.templates.items()}
+            return node.render_fields(names)
         except ExpressionError as error:
             return Failed(error_of(error))
 
