@@ -75,12 +75,13 @@ class _Simulation:
             return _Active(start, error={"message": str(error), "code": getattr(error, "code", "failed")})
 
     def result(self, node: CompiledNode, scope: dict[str, Any]) -> Any:
+        fields = node.render_fields(scope)
         if isinstance(node.spec, SetNode):
-            return node.render("values", scope, {})
+            return fields.get("values", {})
         if isinstance(node.spec, FailNode):
-            raise _Failure(node.render("message", scope, node.spec.message))
+            raise _Failure(fields.get("message", node.spec.message))
         assert isinstance(node.spec, AgentNode)
-        return self.agents[str(node.spec.agent)](node.render("input", scope))
+        return self.agents[str(node.spec.agent)](fields.get("input"))
 
     def complete(self, active: _Active) -> None:
         error, decision = self.decided(active)
