@@ -18,16 +18,16 @@ RUN_MAY = """
     pending: running waiting paused completed failed cancelled
     running: waiting paused completed failed cancelled
     waiting: running paused completed failed cancelled
-    paused: running waiting completed failed cancelled
+    paused: pending running waiting completed failed cancelled
     completed:
     failed: running
     cancelled:
 """
 NODE_MAY = """
-    queued: running completed failed cancelled
+    queued: running waiting completed failed cancelled
     running: completed failed cancelled waiting retrying queued
-    waiting: queued failed cancelled
-    retrying: running completed failed cancelled
+    waiting: retrying completed failed cancelled
+    retrying: running waiting completed failed cancelled
     completed:
     failed: queued
     cancelled: queued

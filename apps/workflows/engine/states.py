@@ -38,7 +38,7 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     _R.PENDING: frozenset({_R.RUNNING, _R.WAITING, _R.PAUSED, _R.COMPLETED, _R.FAILED, _R.CANCELLED}),
     _R.RUNNING: frozenset({_R.WAITING, _R.PAUSED, _R.COMPLETED, _R.FAILED, _R.CANCELLED}),
     _R.WAITING: frozenset({_R.RUNNING, _R.PAUSED, _R.COMPLETED, _R.FAILED, _R.CANCELLED}),
-    _R.PAUSED: frozenset({_R.RUNNING, _R.WAITING, _R.COMPLETED, _R.FAILED, _R.CANCELLED}),
+    _R.PAUSED: frozenset({_R.PENDING, _R.RUNNING, _R.WAITING, _R.COMPLETED, _R.FAILED, _R.CANCELLED}),
     _R.COMPLETED: frozenset(),
     # A person may send a failed run on from its failed nodes; nothing else leaves an end.
     _R.FAILED: frozenset({_R.RUNNING}),
@@ -46,10 +46,11 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 }
 
 NODE_TRANSITIONS: dict[NodeStatus, frozenset[NodeStatus]] = {
-    _N.QUEUED: frozenset({_N.RUNNING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
+    # A node that only decides is not claimed: it goes from the queue straight to its wait or its end.
+    _N.QUEUED: frozenset({_N.RUNNING, _N.WAITING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.RUNNING: frozenset({_N.COMPLETED, _N.FAILED, _N.CANCELLED, _N.WAITING, _N.RETRYING, _N.QUEUED}),
-    _N.WAITING: frozenset({_N.QUEUED, _N.FAILED, _N.CANCELLED}),
-    _N.RETRYING: frozenset({_N.RUNNING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
+    _N.WAITING: frozenset({_N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
+    _N.RETRYING: frozenset({_N.RUNNING, _N.WAITING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.COMPLETED: frozenset(),
     # Sent on by a person together with their run.
     _N.FAILED: frozenset({_N.QUEUED}),
