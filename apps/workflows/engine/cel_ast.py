@@ -15,11 +15,15 @@ _CONST, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _COMPREHENSION = 3, 4, 5, 6, 7, 
 _CONST_STRING = 6
 _SELECT_IS_HAS = 3
 _STRUCT_ENTRIES = 2
+_ENTRY_IS_OPTIONAL = 5
+_LIST_OPTIONAL_PLACES = 2
 
 # Wire types: how the value after a key is written.
 _VARINT, _LENGTH_DELIMITED = 0, 2
 _FIXED_SIZES = {1: 8, 5: 4}
 _MORE_FOLLOWS = 0x80  # the bit of a varint's byte that is not its last
+
+OPTIONAL_PART = "?_"  # the call that stands around `b` in [?b] and {?"a": b}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +79,40 @@ def _call(message: bytes) -> Tree:
 
 
 def _list(message: bytes) -> Tree:
+    fields = _fields(message)
+    items = [_expr(value) for number, value in fields if number == 1 and isinstance(value, bytes)]
+    optional = _numbers(_first(fields, _LIST_OPTIONAL_PLACES))
     return Tree(
-        "other",
-        "",
-        tuple(_expr(value) for number, value in _fields(message) if number == 1 and isinstance(value, bytes)),
+        "other", "", tuple(_optional_part(item) if place in optional else item for place, item in enumerate(items))
     )
 
 
 def _struct(message: bytes) -> Tree:
-    entries = [
-        _fields(value) for number, value in _fields(message) if number == _STRUCT_ENTRIES and isinstance(value, bytes)
-    ]
-    parts = [value for entry in entries for number, value in entry if number in (3, 4) and isinstance(value, bytes)]
-    return Tree("other", "", tuple(_expr(value) for value in parts))
+    parts: list[Tree] = []
+    for number, value in _fields(message):
+        if number == _STRUCT_ENTRIES and isinstance(value, bytes):
+            parts += _entry(_fields(value))
+    return Tree("other", "", tuple(parts))
+
+
+def _entry(fields: list[tuple[int, int | bytes]]) -> list[Tree]:
+    """The key, where it is worked out, and the value."""
+    parts = [_expr(value) for number, value in fields if number in (3, 4) and isinstance(value, bytes)]
+    is_optional = any(number == _ENTRY_IS_OPTIONAL and value for number, value in fields)
+    return [*parts[:-1], _optional_part(parts[-1])] if is_optional else parts
+
+
+def _optional_part(tree: Tree) -> Tree:
+    return Tree("call", OPTIONAL_PART, (tree,))
+
+
+def _numbers(packed: bytes) -> set[int]:
+    found: set[int] = set()
+    place = 0
+    while place < len(packed):
+        number, place = _varint(packed, place)
+        found.add(number)
+    return found
 
 
 def _comprehension(message: bytes) -> Tree:

@@ -17,6 +17,7 @@ from cel_expr_python import cel
 from apps.workflows.engine import cel_ast
 from apps.workflows.engine.cel_ast import Tree
 from apps.workflows.engine.cel_functions import FUNCTIONS, MAX_PARTS, environment
+from apps.workflows.engine.cel_optionals import has_stray_optional
 from apps.workflows.engine.cel_size import largest
 from apps.workflows.engine.cel_values import MAX_MADE, kind_of, longest, plain, too_large_made
 from apps.workflows.engine.errors import ExpressionError, did_you_mean, nearest
@@ -138,6 +139,8 @@ def _compile_cel(text: str, names: frozenset[str]) -> Expression:
     except RuntimeError as error:
         raise _compile_error(str(error), names) from None
     tree = cel_ast.read(program.serialize())
+    if has_stray_optional(tree):
+        raise ExpressionError("The value may be missing.", fix="Say what it is then: .orValue(...) after .? and [?].")
     references = tuple(dict.fromkeys(_references(tree, frozenset(), lenient=False)))
     parts = sum(1 for _ in tree.walk())
     return Expression(text, references, _Program(program, tree, _loops(tree), parts))
