@@ -8,7 +8,7 @@ from django_scopes import scope, scopes_disabled
 
 from apps.accounts.models import Organization
 from apps.workflows.models import Approval, Attempt, ContextEntry, NodeRun, Run, RunEvent, Worker
-from apps.workflows.nodes.base import Completed, Outcome
+from apps.workflows.nodes.base import Completed, Failed, Outcome, Waiting
 from apps.workflows.nodes.registry import names
 from apps.workflows.services import approvals, attempts, forks, recovery, runs, signals, versions
 from apps.workflows.services.attempts import Claim
@@ -18,6 +18,7 @@ from apps.workflows.services.runs import Order
 from apps.workflows.store import recovery as questions
 from apps.workflows.store import workers
 from apps.workflows.store.database import transaction
+from apps.workflows.store.rows import HELD
 from apps.workflows.store.values import read_value
 
 ENDED = ("completed", "failed", "cancelled")
@@ -138,10 +139,23 @@ class EngineRoom:
         assert claim is not None, self.statuses(run)
         return claim
 
-    def bring(self, claim: Claim, outcome: Outcome | Any = None, *, worker: Leases | None = None) -> Claim | None:
-        """Brings the result of a claim: an outcome, or a plain output."""
-        told = outcome if outcome is None or hasattr(outcome, "__slots__") else Completed(outcome)
-        return attempts._settler.settle(claim, told, worker or self.worker)
+    def begin(self, run: UUID, node: str) -> None:
+        """Has a node that only decides evaluated, and claims nothing of what follows."""
+        idle = Leases()
+        idle.draining = True
+        assert attempts.take(self.node(run, node).pk, idle) is None
+
+    def bring(
+        self, claim: Claim, outcome: Outcome | Any, *, worker: Leases | None = None, go_on: bool = True
+    ) -> Claim | None:
+        """Brings the result of a claim, an outcome or a plain output; gives what the worker goes on with."""
+        leases = worker or self.worker
+        leases.draining = not go_on
+        try:
+            told = outcome if isinstance(outcome, (Completed, Failed, Waiting)) else Completed(outcome)
+            return attempts._settler.settle(claim, told, leases)
+        finally:
+            leases.draining = False
 
     def execute(self, claim: Claim, *, worker: Leases | None = None) -> Outcome | None:
         return attempts.execute(claim, worker or self.worker)
@@ -207,6 +221,14 @@ class EngineRoom:
 
     def visits(self, run: UUID) -> dict[str, int]:
         return {row.node: row.visit for row in self.nodes(run) if row.index < 0}
+
+    def open_items(self, run: UUID, node: str) -> list[int]:
+        """The items of a map that run or may be claimed."""
+        items = [row for row in self.nodes(run, node) if row.index >= 0]
+        return [row.index for row in items if row.status == "running" or self._may_be_claimed(row)]
+
+    def _may_be_claimed(self, row: NodeRun) -> bool:
+        return row.status == "queued" and row.available_at is not None and row.available_at < HELD
 
     def node_output(self, run: UUID, node: str, **which: Any) -> Any:
         return read_value(self.organization.pk, self.node(run, node, **which).output)

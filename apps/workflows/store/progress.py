@@ -137,7 +137,8 @@ where run_id = %(run)s and (%(all)s or key = any(%(keys)s)) order by key, rank, 
 _VISITED = "select distinct node from workflows_noderun where run_id = %(run)s and index = -1"
 _STILL_WORKING = """
 select exists (select 1 from workflows_noderun where run_id = %(run)s and not id = any(%(known)s)
-    and (status in ('queued', 'retrying', 'running') or status = 'waiting' and waiting_for = 'child'))
+    and (status = 'running' or status in ('queued', 'retrying') and available_at < '9999-01-01Z'
+        or status = 'waiting' and waiting_for = 'child'))
 """
 _ITEM_OUTPUTS = """
 select index, status, output, error from workflows_noderun where parent_id = %(parent)s order by index

@@ -10,7 +10,7 @@ from apps.workflows.engine.states import CLAIMABLE, NODE_ENDED, RUN_ENDED, NodeS
 from apps.workflows.nodes.base import NodeError
 from apps.workflows.services.transition.failures import error_of
 from apps.workflows.store import progress
-from apps.workflows.store.rows import EventRow, NodeRow
+from apps.workflows.store.rows import HELD, EventRow, NodeRow
 
 if TYPE_CHECKING:
     from apps.workflows.services.transition.transition import Transition
@@ -68,8 +68,16 @@ def settle_status(transition: "Transition") -> None:
 
 def _is_working(transition: "Transition") -> bool:
     known = transition.rows.values()
-    works = (row.status in CLAIMABLE or row.status is NodeStatus.RUNNING or row.waiting_for == "child" for row in known)
-    return any(works) or progress.still_working(transition.tx, transition.run.id, [row.id for row in known])
+    return any(map(_works, known)) or progress.still_working(
+        transition.tx, transition.run.id, [row.id for row in known]
+    )
+
+
+def _works(row: NodeRow) -> bool:
+    """Whether it is more than a wait; an item whose turn has not come waits with those before it."""
+    if row.status in CLAIMABLE:
+        return row.available_at != HELD
+    return row.status is NodeStatus.RUNNING or row.waiting_for == "child"
 
 
 def _stop(transition: "Transition", status: RunStatus) -> None:

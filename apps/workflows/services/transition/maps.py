@@ -11,6 +11,7 @@ from apps.workflows.engine.errors import ExpressionError
 from apps.workflows.engine.spec import MapNode
 from apps.workflows.engine.states import NODE_ENDED
 from apps.workflows.nodes.base import Completed, Failed, NodeError
+from apps.workflows.nodes.registry import INLINE
 from apps.workflows.services.transition import again
 from apps.workflows.services.transition.failures import error_of
 from apps.workflows.store import progress
@@ -18,6 +19,9 @@ from apps.workflows.store.rows import HELD, NodeRow
 
 if TYPE_CHECKING:
     from apps.workflows.services.transition.transition import Transition
+
+
+_BATCH = 200  # items read at once where they only decide
 
 
 def make_items(transition: "Transition", parent: NodeRow, items: list[JSON]) -> None:
@@ -90,6 +94,7 @@ def _restart_items(transition: "Transition", parent: NodeRow) -> None:
         transition.rows[row.id] = row
         again.restart(transition, row)
         row.available_at = HELD
+    transition.inline_left = 0  # what starts again is seen in the queue first, as engine/states.py has it
     _begin(transition, parent, stopped)
     if not stopped:
         _complete(transition, parent)
@@ -108,9 +113,17 @@ def _start_next(transition: "Transition", parent: NodeRow) -> None:
         transition.activate(waiting.popleft())
         return
     known = [row.id for row in transition.rows.values() if row.parent_id == parent.id]
-    for row in progress.next_items(transition.tx, parent.id, 1, known):
-        transition.rows[row.id] = row
-        transition.activate(row)
+    found = progress.next_items(transition.tx, parent.id, _wanted(transition, parent), known)
+    transition.rows.update((row.id, row) for row in found)
+    if found:
+        waiting = transition.held[parent.id] = deque(found)
+        transition.activate(waiting.popleft())
+
+
+def _wanted(transition: "Transition", parent: NodeRow) -> int:
+    """How many items to read at once: as many as may get their turn in this transaction."""
+    decides = _spec(transition, parent).body.type in INLINE
+    return min(transition.inline_left, _BATCH) + 1 if decides else len(transition.news) + 1
 
 
 def _saved(transition: "Transition", row: NodeRow, outcome: Completed | Failed) -> Completed | Failed:
