@@ -51,7 +51,7 @@ class RunningOrchestra:
         """Everything it printed."""
         return "\n".join(self.lines)
 
-    def wait_ready(self, seconds: float = 60) -> "RunningOrchestra":
+    def wait_ready(self, seconds: float = 120) -> "RunningOrchestra":
         """Return once it says that everything runs."""
         wait_until(lambda: READY in self.output or self.process.poll() is not None, seconds, lambda: self.output)
         assert self.process.poll() is None, self.output
