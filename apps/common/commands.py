@@ -96,6 +96,7 @@ def argument(*names: str, **options: Any) -> Argument:
 def subcommand(*arguments: Argument, name: str | None = None, organization: bool = True) -> Callable[[F], F]:
     """Make a method a subcommand; its docstring is its help, its parameters are the arguments by name.
 
+    A parameter called `options` takes all arguments, for subcommands that share many.
     Unless `organization` is false it runs within the scope of the organization that `--organization` names.
     """
 
@@ -113,6 +114,10 @@ class OrchestraCommand(BaseCommand):
     organization: Any = None  # the organization in scope, an accounts.Organization
     json: bool = False
     yes: bool = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Make a command; the variable NO_COLOR does what --no-color does."""
+        super().__init__(*args, **({"no_color": True} if os.environ.get("NO_COLOR") else {}) | options)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Give a parser that knows nearly right names."""
@@ -145,7 +150,8 @@ class OrchestraCommand(BaseCommand):
         """Run the subcommand that was asked for."""
         method = self._subcommands()[options["subcommand"]]
         self.json, self.yes = options["json"], options["yes"]
-        wanted = {name: options[name] for name in inspect.signature(method).parameters}
+        known = {**options, "options": options}
+        wanted = {name: known[name] for name in inspect.signature(method).parameters}
         with self.within(options["organization"]) if method.subcommand[2] else nullcontext():
             method(**wanted)
 
