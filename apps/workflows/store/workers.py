@@ -31,18 +31,22 @@ _STOP = """
 update workflows_worker set stopped_at = clock_timestamp(), stop_reason = %(reason)s, leads_recovery = false
 where id = %(id)s and stopped_at is null
 """
-_BURY = """
+_LIVING = """
 with living as (
     select w.id, w.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s) as late,
         exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.classid = %(lock_class)s::oid
             and l.objid = w.lock_key::oid and l.granted
             and l.database = (select oid from pg_database where datname = current_database())) as locked
     from workflows_worker w where w.stopped_at is null and w.started_at < clock_timestamp() - interval '1 second')
+"""
+_BURY = f"""
+{_LIVING}
 update workflows_worker w set stopped_at = clock_timestamp(), leads_recovery = false,
     stop_reason = case when living.locked then 'frozen' else 'dead' end
 from living where living.id = w.id and (living.late or not living.locked)
 returning w.id, w.name, w.stop_reason
 """
+_DEAD = f"{_LIVING} select id from living where late or not locked"
 _FORGET = "delete from workflows_worker where stopped_at < clock_timestamp() - interval '7 days'"
 _HELD = "select id, fence from workflows_noderun where id = any(%(ids)s) and status in ('running', 'queued')"
 
@@ -71,6 +75,11 @@ def bury(tx: Transaction, lease: float) -> list[dict[str, Any]]:
     """Notes which workers have died or frozen since the last look: id, name and reason of each."""
     tx.execute(_FORGET)
     return tx.rows(_BURY, lease=lease, lock_class=LOCK_CLASS)
+
+
+def dead(tx: Transaction, lease: float) -> list[UUID]:
+    """The workers that `bury` would note now."""
+    return list(tx.values(_DEAD, lease=lease, lock_class=LOCK_CLASS))
 
 
 def still_held(tx: Transaction, fences: dict[UUID, int]) -> set[UUID]:
