@@ -26,15 +26,14 @@ from apps.workflows.serializers.runs import StartedRun
 from apps.workflows.serializers.workflows import (
     DiffView,
     InlineRunSerializer,
-    IssueView,
     RunOrderSerializer,
     ValidationView,
     VersionDetail,
     VersionView,
     WorkflowDetail,
     WorkflowView,
-    graph_view,
-    issue_view,
+    invalid_view,
+    valid_view,
     version_detail,
     version_view,
     workflow_detail,
@@ -93,15 +92,9 @@ class ValidateView(OrganizationView):
     def post(self, request: Request) -> Response:
         """Check a definition as saving it would, and store nothing."""
         try:
-            definition = check_definition(request.data)
+            return Response(valid_view(check_definition(request.data)))
         except Invalid as error:
-            errors = [IssueView(**item.as_json()) for item in error.errors]
-            return Response(ValidationView(valid=False, errors=errors, warnings=[]).model_dump(mode="json"))
-        warnings = [issue_view(warning) for warning in definition.warnings]
-        view = ValidationView(
-            valid=True, dialect=definition.dialect, errors=[], warnings=warnings, graph=graph_view(definition.compiled)
-        )
-        return Response(view.model_dump(mode="json"))
+            return Response(invalid_view(error))
 
 
 class OneWorkflowView(OrganizationView):

@@ -7,11 +7,13 @@ from uuid import UUID
 from pydantic import BaseModel
 from rest_framework import serializers
 
+from apps.common.errors import Invalid
 from apps.common.json import JSON
 from apps.common.serializers import StrictSerializer
 from apps.workflows.engine.compiler import Compiled
 from apps.workflows.engine.errors import Issue
 from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.services.definitions import Checked
 
 
 class IssueView(BaseModel):
@@ -127,6 +129,20 @@ class InlineRunSerializer(RunOrderSerializer):
 def issue_view(issue: Issue) -> IssueView:
     """An issue as the API shows it."""
     return IssueView(pointer=issue.pointer, code=issue.code, message=issue.message, fix=issue.fix)
+
+
+def valid_view(checked: Checked) -> dict[str, JSON]:
+    """The answer for a definition that can be saved."""
+    warnings = [issue_view(warning) for warning in checked.warnings]
+    graph = graph_view(checked.compiled)
+    view = ValidationView(valid=True, dialect=checked.dialect, errors=[], warnings=warnings, graph=graph)
+    return view.model_dump(mode="json")
+
+
+def invalid_view(error: Invalid) -> dict[str, JSON]:
+    """The answer for a definition that cannot be saved."""
+    errors = [IssueView(**item.as_json()) for item in error.errors]
+    return ValidationView(valid=False, errors=errors, warnings=[]).model_dump(mode="json")
 
 
 def workflow_view(workflow: Workflow) -> dict[str, JSON]:
