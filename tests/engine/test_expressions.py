@@ -192,5 +192,27 @@ def test_a_longer_text_than_allowed_is_refused() -> None:
     assert "4,001 characters; at most 4,000" in failure("1" * (MAX_LENGTH + 1)).message
 
 
+@pytest.mark.parametrize("text", ["merge(inputs, context.shared)", "json(inputs.list)", "parseJson(inputs.written)"])
+def test_a_function_of_whole_values_is_called_with_them_as_they_are(text: str) -> None:
+    scope = {"inputs": {"list": [1], "written": "[1]", "large": "x" * 2_000_000}, "context": {"shared": {"a": 1}}}
+
+    direct = compile_expression(text).evaluate(scope)
+
+    assert direct in ({**scope["inputs"], "a": 1}, "[1]", [1])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("merge(inputs, inputs.n)", "Merge works on two objects."),
+        ("merge(inputs, inputs.missing)", "There is no 'missing' in 'inputs'."),
+        ("parseJson(inputs.name)", "nexpected"),
+        ("parseJson(inputs.n)", "must be"),
+    ],
+)
+def test_such_a_function_says_why_it_has_no_value(text: str, said: str) -> None:
+    assert said in failure(text).message
+
+
 def test_the_same_text_is_compiled_once() -> None:
     assert compile_expression("inputs.n + 1") is compile_expression("inputs.n + 1")

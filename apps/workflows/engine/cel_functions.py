@@ -50,15 +50,18 @@ def _split(text: str, separator: str) -> list[str]:
     return text.split(separator)
 
 
+def _json(value: Any) -> str:
+    return _bounded(as_text(plain(value)))
+
+
 def _parse_json(text: str) -> Any:
     return orjson.loads(text)
 
 
 def _merge(below: Any, above: Any) -> dict[str, Any]:
-    both = [plain(value) for value in (below, above)]
-    if not all(value is None or isinstance(value, dict) for value in both):
+    if not all(value is None or isinstance(value, dict) for value in (below, above)):
         raise ValueError("merge works on two objects")
-    return (both[0] or {}) | (both[1] or {})
+    return (below or {}) | (above or {})
 
 
 _STRING, _INT, _DOUBLE, _DYN = cel.Type.STRING, cel.Type.INT, cel.Type.DOUBLE, cel.Type.DYN
@@ -78,10 +81,12 @@ FUNCTIONS: dict[str, list[_Signature]] = {
         ([_STRING, _INT, _INT], _STRING, True, lambda text, start, end: text[max(start, 0) : max(end, 0)]),
     ],
     "indexOf": [([_STRING, _STRING], _INT, True, str.find)],
-    "json": [([_DYN], _STRING, False, lambda value: _bounded(as_text(plain(value))))],
+    "json": [([_DYN], _STRING, False, _json)],
     "merge": [([_DYN, _DYN], _DYN, False, _merge)],
     "parseJson": [([_STRING], _DYN, False, _parse_json)],
 }
+# Those that do not depend on the evaluator's types.
+DIRECT: dict[str, Callable[..., Any]] = {"json": _json, "merge": _merge, "parseJson": _parse_json}
 
 
 def _mixed(operator: str, compute: Callable[[float, float], float]) -> "cel.FunctionDecl":
