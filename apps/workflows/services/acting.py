@@ -13,13 +13,14 @@ from django.db import transaction as django_transaction
 from apps.common.errors import Fatal, NotFound
 from apps.common.ids import uuid7
 from apps.workflows import dispatch
+from apps.workflows.engine.states import RunStatus
 from apps.workflows.nodes.base import ChildRequest, Completed, Failed, NodeError
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import checked_input
-from apps.workflows.services.transition import ending
+from apps.workflows.services.transition import again, ending
 from apps.workflows.services.transition.transition import Consequences, Limits, Transition
 from apps.workflows.store import definitions, progress, recovery
-from apps.workflows.store.database import Transaction, patiently, transaction
+from apps.workflows.store.database import TRIES, Transaction, patiently, transaction
 from apps.workflows.store.rows import NodeRow, RunRow
 from apps.workflows.store.values import Packer
 
@@ -29,15 +30,16 @@ log = structlog.get_logger(__name__)
 
 
 def act_on_run(
-    run: UUID, act: Act, *, worker: UUID | None = None, go_on_with: int = 0, inline: bool = False
+    run: UUID, act: Act, *, worker: UUID | None = None, go_on_with: int = 0, inline: bool = False, tries: int = TRIES
 ) -> Consequences:
     """Does `act` with the run locked, writes what follows, and tells others after the commit.
 
     `inline` says whether deciding nodes are evaluated here (workers do) or left to a worker. Up to
     `go_on_with` node runs come back claimed for `worker`. Raises NotFound when there is no such run.
-    The whole transaction is tried again where the database says that this helps.
+    The whole transaction is tried again, `tries` times in all, where the database says that this helps.
     """
-    consequences = patiently(partial(_act_once, run, act, worker=worker, go_on_with=go_on_with, inline=inline))
+    once = partial(_act_once, run, act, worker=worker, go_on_with=go_on_with, inline=inline)
+    consequences = patiently(once, tries=tries)
     django_transaction.on_commit(partial(tell, run, consequences))
     return consequences
 
@@ -112,8 +114,10 @@ def _child_outcome(transition: Transition, row: NodeRow) -> Completed | Failed |
 
 
 def _start_child(parent: Transition, row: NodeRow, request: ChildRequest) -> UUID:
-    """Adds the child run and its first nodes in the parent's own transaction."""
+    """Adds the child run and its first nodes in the parent's own transaction, or sends the earlier one on."""
     tx, run = parent.tx, parent.run
+    if "child" in row.state:
+        return _send_on(parent, row)
     version = definitions.resolve(tx, run.organization_id, request.workflow, request.version)
     if version is None:
         which = f" in version {request.version}" if request.version else ""
@@ -144,6 +148,19 @@ def _start_child(parent: Transition, row: NodeRow, request: ChildRequest) -> UUI
     row.state["workflow"] = request.workflow
     parent.consequences.hints += begin_run(tx, identifier)
     return identifier
+
+
+def _send_on(parent: Transition, row: NodeRow) -> UUID:
+    """Has the child run of an earlier try go on from its failed nodes: a person has retried the parent."""
+    child = UUID(row.state["child"])
+    locked = progress.lock_run(parent.tx, child)
+    if locked is not None and locked.status in (RunStatus.FAILED, RunStatus.CANCELLED):
+        transition = open_transition(parent.tx, locked, inline=False)
+        again.resume(transition, by=locked.created_by)
+        parent.consequences.hints += transition.write().hints
+    elif isinstance(outcome := _child_outcome(parent, row), Completed):  # it ended after its parent had failed
+        parent.bring(row, outcome)
+    return child
 
 
 def begin_run(tx: Transaction, run: UUID) -> list[tuple[UUID, str]]:

@@ -21,7 +21,7 @@ from apps.workflows.services.leases import Leases
 from apps.workflows.services.raised import EXPECTED, error_of
 from apps.workflows.services.transition.transition import Consequences, Transition
 from apps.workflows.store import progress
-from apps.workflows.store.database import transaction
+from apps.workflows.store.database import MANY_TRIES, transaction
 from apps.workflows.store.rows import NodeRow
 
 log = structlog.get_logger(__name__)
@@ -187,7 +187,7 @@ class _Settler:
             transition.work_in()
 
         room = leases.room(len(results))
-        consequences = act_on_run(run, act, worker=leases.worker, go_on_with=room, inline=True)
+        consequences = act_on_run(run, act, worker=leases.worker, go_on_with=room, inline=True, tries=MANY_TRIES)
         for result, claim in zip(results, _claims(consequences, leases), strict=False):
             result.following = claim
 

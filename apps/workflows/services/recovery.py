@@ -4,7 +4,7 @@ Each function handles one batch of one kind and gives how many. Every case goes 
 lock and the same transition as all other news, so that doing it twice, or late, changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import structlog
@@ -55,6 +55,20 @@ def take_back_lost() -> int:
     return _each(
         recovery.lost, NodeStatus.RUNNING, lambda transition, row: again.lose(transition, row, most=MOST_LOSSES)
     )
+
+
+def take_back_stray(worker: UUID, places: Iterable[Place]) -> None:
+    """Queues again what a living worker holds in the table but does not execute.
+
+    It came to be when a claim's commit landed and its answer was lost, or when a slot broke.
+    """
+
+    def act(transition: Transition, row: NodeRow) -> None:
+        if row.worker == worker:
+            again.lose(transition, row, most=MOST_LOSSES)
+
+    for place in places:
+        act_on_run(place.run, _guarded(place.node_run, NodeStatus.RUNNING, act))
 
 
 def end_overdue() -> int:

@@ -32,6 +32,10 @@ TRANSIENT = (
 )
 
 
+TRIES = 10  # about five seconds: what somebody who waits for an answer has
+MANY_TRIES = 120  # about two minutes: what a finished piece of work is worth
+
+
 class Transaction:
     """Statements inside one open transaction. They are sent ahead of their results wherever nobody reads those."""
 
@@ -78,7 +82,7 @@ def transaction() -> Iterator[Transaction]:
         raise
 
 
-def patiently(act: Callable[[], T], *, tries: int = 10) -> T:
+def patiently(act: Callable[[], T], *, tries: int = TRIES) -> T:
     """What `act` (a whole transaction) gives, tried again when the database says that trying again helps."""
     for number in range(1, tries):
         try:

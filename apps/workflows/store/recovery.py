@@ -47,7 +47,8 @@ limit %(limit)s
 """
 _ORPHANS = """
 select c.id from workflows_run c join workflows_noderun n on n.id = c.parent_node_id
-where c.status in ('pending', 'running', 'waiting', 'paused') and n.status in ('completed', 'failed', 'cancelled')
+where c.status in ('pending', 'running', 'waiting', 'paused') and 
+    (n.status in ('completed', 'failed', 'cancelled') or n.state::json ->> 'child' is distinct from c.id::text)
     and (%(parent)s::uuid is null or c.parent_id = %(parent)s)
 limit %(limit)s
 """
@@ -55,6 +56,7 @@ _LOST = """
 select n.id, n.run_id from workflows_noderun n join workflows_worker w on w.id = n.worker
 where n.status = 'running' and w.stopped_at is not null limit %(limit)s
 """
+_HELD_BY = "select id, run_id from workflows_noderun where status = 'running' and worker = %(worker)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,11 @@ def finished_children(tx: Transaction) -> list[UUID]:
 def orphans(tx: Transaction, parent: UUID | None = None) -> list[UUID]:
     """Child runs that go on although the node that waited for them has ended; of one run or of all."""
     return list(tx.values(_ORPHANS, parent=parent, limit=BATCH))
+
+
+def held_by(tx: Transaction, worker: UUID) -> list[Place]:
+    """Node runs that a worker holds, as far as the table knows."""
+    return [Place(row["id"], row["run_id"]) for row in tx.rows(_HELD_BY, worker=worker)]
 
 
 def lost(tx: Transaction) -> list[Place]:

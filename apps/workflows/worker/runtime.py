@@ -26,6 +26,7 @@ from apps.workflows.worker.slots import Slots
 
 POLL_SECONDS = 2.0  # hints make it faster; without any this is how late a node may start
 RECOVERY_SECONDS = 1.0
+RECLAIM_SECONDS = 3.0
 FLUSH_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -40,15 +41,18 @@ class WorkerRuntime:
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.liveness = Liveness(self.leases, self.name, self.slots.size)
         self.stopping = threading.Event()
+        self._strays: set[questions.Place] = set()  # held in the table but not here, at the last look
 
     def start(self) -> None:
         """Registers the worker and starts its loops."""
         self.liveness.start()
-        for loop, seconds in (
-            (self._poll, POLL_SECONDS),
-            (self._recover, RECOVERY_SECONDS),
-            (self._flush, FLUSH_SECONDS),
-        ):
+        loops = {
+            self._poll: POLL_SECONDS,
+            self._recover: RECOVERY_SECONDS,
+            self._reclaim: RECLAIM_SECONDS,
+            self._flush: FLUSH_SECONDS,
+        }
+        for loop, seconds in loops.items():
             threading.Thread(target=self._repeat, args=(loop, seconds), name=loop.__name__, daemon=True).start()
         log.info("The worker is ready.", action="worker_ready", worker=self.name, slots=self.slots.size)
 
@@ -96,6 +100,14 @@ class WorkerRuntime:
     def _recover(self) -> None:
         if self.liveness.leads:
             recovery.recover(settings.ORCHESTRA_LEASE_SECONDS)
+
+    def _reclaim(self) -> None:
+        """Takes back what the table says this worker holds and it does not: seen twice, so not just being claimed."""
+        here = self.leases.fences()
+        with transaction() as tx:
+            strays = {place for place in questions.held_by(tx, self.leases.worker) if place.node_run not in here}
+        recovery.take_back_stray(self.leases.worker, strays & self._strays)
+        self._strays = strays
 
     def _flush(self) -> None:
         for watched in self.leases.watched():
