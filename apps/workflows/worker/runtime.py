@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
+from apps.accounts.services import expiry
 from apps.common.database import release_connection
 from apps.workflows.nodes.registry import names
 from apps.workflows.services import attempts, recovery
@@ -28,6 +29,7 @@ POLL_SECONDS = 2.0  # hints make it faster; without any this is how late a node 
 RECOVERY_SECONDS = 1.0
 RECLAIM_SECONDS = 3.0
 FLUSH_SECONDS = 0.5
+TIDY_SECONDS = 600.0
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,7 @@ class WorkerRuntime:
             self._recover: RECOVERY_SECONDS,
             self._reclaim: RECLAIM_SECONDS,
             self._flush: FLUSH_SECONDS,
+            self._tidy: TIDY_SECONDS,
         }
         for loop, seconds in loops.items():
             threading.Thread(target=self._repeat, args=(loop, seconds), name=loop.__name__, daemon=True).start()
@@ -108,6 +111,10 @@ class WorkerRuntime:
             strays = {place for place in questions.held_by(tx, self.leases.worker) if place.node_run not in here}
         recovery.take_back_stray(self.leases.worker, strays & self._strays)
         self._strays = strays
+
+    def _tidy(self) -> None:
+        if self.liveness.leads:
+            expiry.forget_expired()
 
     def _flush(self) -> None:
         for watched in self.leases.watched():
