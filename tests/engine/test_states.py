@@ -21,7 +21,7 @@ RUN_MAY = """
     paused: pending running waiting completed failed cancelled
     completed:
     failed: running
-    cancelled:
+    cancelled: running
 """
 NODE_MAY = """
     queued: running waiting completed failed cancelled
@@ -50,9 +50,11 @@ def test_a_node_run_changes_as_the_table_says(current: NodeStatus, following: No
     assert node_may_become(current, following) == (following in read(NODE_MAY)[current])
 
 
-@pytest.mark.parametrize("status", sorted(RUN_ENDED - {RunStatus.FAILED}))
-def test_nothing_follows_the_end_of_a_run_but_sending_a_failed_one_on(status: RunStatus) -> None:
-    assert not any(run_may_become(status, following) for following in RunStatus)
+@pytest.mark.parametrize("status", sorted(RUN_ENDED))
+def test_nothing_follows_the_end_of_a_run_but_sending_on_one_that_did_not_complete(status: RunStatus) -> None:
+    following = {after for after in RunStatus if run_may_become(status, after)}
+
+    assert following == (set() if status is RunStatus.COMPLETED else {RunStatus.RUNNING})
 
 
 def test_only_a_person_may_send_an_ended_node_run_on_and_only_to_the_queue() -> None:

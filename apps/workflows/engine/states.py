@@ -42,7 +42,8 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     _R.COMPLETED: frozenset(),
     # A person may send a failed run on from its failed nodes; nothing else leaves an end.
     _R.FAILED: frozenset({_R.RUNNING}),
-    _R.CANCELLED: frozenset(),
+    # A child run that was cancelled when its parent failed goes on when a person retries the parent.
+    _R.CANCELLED: frozenset({_R.RUNNING}),
 }
 
 NODE_TRANSITIONS: dict[NodeStatus, frozenset[NodeStatus]] = {

@@ -20,7 +20,6 @@ from apps.workflows.services.transition import again, ending
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import definitions, progress
 from apps.workflows.store.database import patiently, transaction
-from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import Packer
 
 SMALLEST_PRIORITY, GREATEST_PRIORITY = -100, 100
@@ -123,8 +122,7 @@ def retry_run(run: UUID, *, by: str) -> None:
     def act(transition: Transition) -> None:
         if transition.run.status is not RunStatus.FAILED:
             raise _conflict("retried", transition.run.status, "Only a failed run is retried; fork one that completed.")
-        transition.tell("run.resumed", by=by, reason="retry")
-        again.resume(transition, _stopped(transition))
+        again.resume(transition, by=by)
 
     act_on_run(run, act)
 
@@ -133,15 +131,6 @@ def tell_of_start(run: UUID, hints: list[tuple[UUID, str]]) -> None:
     """Tells workers and watchers of a new run, after its commit."""
     dispatch.hint(hints)
     dispatch.wake(run)
-
-
-def _stopped(transition: Transition) -> list[NodeRow]:
-    """The visits that the failed run was in, which its marking still holds as active."""
-    active = transition.marking.active
-    if not active:
-        return []
-    visits = [(name, node.visit) for name, node in active.items()]
-    return [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visits) if not row.is_item]
 
 
 def _packed(packer: Packer, given: JSON) -> str:

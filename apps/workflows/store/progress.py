@@ -124,6 +124,9 @@ update workflows_run set status = %(status)s, marking = %(marking)s, last_seq = 
     finished_at = case when %(ended)s then coalesce(finished_at, clock_timestamp()) end
 where id = %(run)s
 """
+_RENEW_DEADLINE = """
+update workflows_run set deadline_at = clock_timestamp() + make_interval(secs => %(seconds)s) where id = %(run)s
+"""
 
 _LATEST_VISITS = """
 select distinct on (node) node, visit, status, output, error from workflows_noderun
@@ -299,6 +302,11 @@ def update_run(tx: Transaction, run: RunRow, marking: dict[str, Any]) -> None:
         started_at=run.started_at,
         ended=run.status in ("completed", "failed", "cancelled"),
     )
+
+
+def renew_deadline(tx: Transaction, run: UUID, seconds: float) -> None:
+    """Gives a run its whole time again."""
+    tx.execute(_RENEW_DEADLINE, run=run, seconds=seconds)
 
 
 def node_row(row: Row) -> NodeRow:

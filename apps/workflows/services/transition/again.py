@@ -1,6 +1,5 @@
 """Doing something another time: after a failure, after a loss, after a person said so."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from apps.workflows.engine.marking import Start
 from apps.workflows.engine.retry import RetryPolicy, next_delay
 from apps.workflows.engine.states import NodeStatus, RunStatus
 from apps.workflows.nodes.base import Failed, NodeError
+from apps.workflows.store import progress
 from apps.workflows.store.rows import NodeRow
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def retry(transition: "Transition", row: NodeRow, error: NodeError, delay: float
     """Queues a failed node run again for later."""
     transition.end_attempt(row, error)
     row.status, row.waiting_for = NodeStatus.RETRYING, ""
+    row.state.pop("child", None)  # this try has had its child run; the next one starts another
     row.available_at = transition.run.now + timedelta(seconds=delay)
     row.error, row.worker, row.deadline_at = error.as_json(), None, None
     transition.note(row)
@@ -69,9 +70,13 @@ def restart(transition: "Transition", row: NodeRow) -> None:
     transition.note(row)
 
 
-def resume(transition: "Transition", stopped: Sequence[NodeRow]) -> None:
+def resume(transition: "Transition", *, by: str) -> None:
     """Goes on with a failed run: its stopped visits start again, and those that the failure kept from starting."""
     transition.run.status, transition.run.error = RunStatus.RUNNING, None
+    transition.tell("run.resumed", by=by, reason="retry")
+    if transition.compiled.definition.timeout is not None:
+        progress.renew_deadline(transition.tx, transition.run.id, transition.compiled.definition.timeout)
+    stopped = _stopped(transition)
     for row in stopped:
         transition.rows[row.id] = row
         restart(transition, row)
@@ -82,6 +87,15 @@ def resume(transition: "Transition", stopped: Sequence[NodeRow]) -> None:
         if name not in known:
             transition.start(Start(name, active.visit, active.depth))
     transition.work_in()
+
+
+def _stopped(transition: "Transition") -> list[NodeRow]:
+    """The visits that the failed run was in, which its marking still holds as active."""
+    active = transition.marking.active
+    if not active:
+        return []
+    visits = [(name, node.visit) for name, node in active.items()]
+    return [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visits) if not row.is_item]
 
 
 def _hand_back(transition: "Transition", row: NodeRow, *, reason: str) -> None:
