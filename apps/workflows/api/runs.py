@@ -1,6 +1,5 @@
 """Runs: reading them and acting on them."""
 
-from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -50,6 +49,7 @@ FILTERS = {
     "created_before": timestamp("Runs created before this time."),
 }
 FIELDS = many(text("Only these fields of the answer."))
+EXPAND = many(choice("nodes", description="`nodes`: every node run, also of a run with more than 1,000."))
 
 
 class ForkSerializer(StrictSerializer):
@@ -85,13 +85,14 @@ class RunsView(InlineRunView):
 class OneRunView(OrganizationView):
     """One run."""
 
-    query = {"GET": {"fields": FIELDS}}
+    query = {"GET": {"fields": FIELDS, "expand": EXPAND}}
 
     @extend_schema(responses={200: RunDetail}, operation_id="get_run")
     def get(self, _request: Request, ref: str) -> Response:
         """Show a run: its status, values, and every node with its attempts."""
-        detail = run_detail(selectors.find_run(ref))
-        return Response(_only(detail, self.query_values["fields"]))
+        fields = _known_fields(self.query_values["fields"])
+        every_node = "nodes" in self.query_values["expand"]
+        return Response(run_detail(selectors.find_run(ref), fields=fields, every_node=every_node))
 
 
 class NodesView(OrganizationView):
@@ -271,10 +272,11 @@ class ForkView(OrganizationView):
         return answer_when_ended(self, request, lambda: forks.fork_run(run, by=self.access.actor, **wanted))
 
 
-def _only(detail: dict[str, Any], fields: list[str]) -> dict[str, Any]:
-    unknown = [name for name in fields if name not in detail]
+def _known_fields(fields: list[str]) -> list[str]:
+    known = RunDetail.model_fields
+    unknown = [name for name in fields if name not in known]
     if unknown:
-        message = f"There is no field '{unknown[0][:60]}'; there are {', '.join(detail)}."
+        message = f"There is no field '{unknown[0][:60]}'; there are {', '.join(known)}."
         fault = ErrorItem("/query/fields", "unknown_field", message)
         raise BadRequest(message, code="unknown_field", errors=[fault])
-    return {name: detail[name] for name in fields} if fields else detail
+    return fields

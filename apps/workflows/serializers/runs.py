@@ -1,6 +1,6 @@
 """Runs as the API and the commands show them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -163,21 +163,29 @@ def started_run(run: Run) -> dict[str, JSON]:
     return started.model_copy(update={"output": output}).model_dump(mode="json")
 
 
-def run_detail(run: Run) -> dict[str, JSON]:
-    """A run with everything that happened."""
-    given, output = read_values(run.organization_id, [run.input, run.output])
-    nodes = list(selectors.node_runs(run).order_by("created_at", "id")[: MOST_NODES + 1])
-    shown = node_views(run, nodes[:MOST_NODES])
-    detail = RunDetail(
-        **_columns(run),
-        input=given,
-        output=output,
-        context=context_of(run),
-        nodes=[*shown, *_skipped(run)] if len(nodes) <= MOST_NODES else shown,
-        nodes_url=f"/v1/runs/{run.pk}/nodes",
-        nodes_truncated=len(nodes) > MOST_NODES,
-    )
-    return detail.model_dump(mode="json")
+def run_detail(run: Run, *, fields: Collection[str] = (), every_node: bool = False) -> dict[str, JSON]:
+    """A run with everything that happened, or only these fields of it: what nobody asks for is not read.
+
+    `nodes` holds at most MOST_NODES, unless every one is asked for.
+    """
+    wanted = set(fields or RunDetail.model_fields)
+    parts = _columns(run) | {"nodes_url": f"/v1/runs/{run.pk}/nodes"}
+    if wanted & {"input", "output"}:
+        parts["input"], parts["output"] = read_values(run.organization_id, [run.input, run.output])
+    if "context" in wanted:
+        parts["context"] = context_of(run)
+    if wanted & {"nodes", "nodes_truncated"}:
+        parts["nodes"], parts["nodes_truncated"] = _nodes_of(run, every_node)
+    return RunDetail.model_construct(**parts).model_dump(mode="json", include=wanted)
+
+
+def _nodes_of(run: Run, every_node: bool) -> tuple[list[NodeRunView], bool]:
+    """The node runs, and whether there are more of them."""
+    found = selectors.node_runs(run).order_by("created_at", "id")
+    nodes = list(found if every_node else found[: MOST_NODES + 1])
+    if not every_node and len(nodes) > MOST_NODES:
+        return node_views(run, nodes[:MOST_NODES]), True
+    return [*node_views(run, nodes), *_skipped(run)], False
 
 
 def node_views(run: Run, nodes: Sequence[NodeRun]) -> list[NodeRunView]:
