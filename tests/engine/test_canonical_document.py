@@ -97,8 +97,8 @@ def test_an_edit_of_one_parameter_is_a_diff_of_one_line(place: tuple[str, ...], 
         owner = owner[name]
     owner[place[-1]] = value
 
-    lines = [yaml.dumps(parse_definition(document).document()).splitlines() for document in (before, edited)]
-    changes = [line for line in unified_diff(*lines, n=0) if line[0] in "+-" and line[:3] not in ("+++", "---")]
+    old, new = (yaml.dumps(parse_definition(document).document()).splitlines() for document in (before, edited))
+    changes = [line for line in unified_diff(old, new, n=0) if line[0] in "+-" and line[:3] not in ("+++", "---")]
 
     assert len(changes) == 2
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.workflows.engine.compiler import compile_definition
+from apps.workflows.engine.compiler import Needs, compile_definition
 from apps.workflows.engine.errors import Issue
 from apps.workflows.engine.spec import parse_definition
 from tests.engine.documents import compiled, issues_of, only_issue, workflow
@@ -245,8 +245,8 @@ def test_needs_say_what_has_to_be_fetched_before_a_node_starts_and_when_it_ends(
 
     node = both.node("b")
 
-    assert (node.starting_needs.nodes, node.starting_needs.context) == ({"a"}, frozenset())
-    assert (node.ending_needs.nodes, node.ending_needs.context) == ({"a"}, {"k"})
+    assert node.starting_needs == Needs(frozenset({"a"}), frozenset())
+    assert node.ending_needs == Needs(frozenset({"a"}), frozenset({"k"}))
 
 
 def test_an_expression_that_takes_all_nodes_needs_all() -> None:
@@ -260,8 +260,8 @@ def test_a_map_needs_what_its_items_need() -> None:
 
     node = compiled({"a": {}, "m": {"type": "map", "over": [1], "node": inner, "needs": "a"}}).node("m")
 
-    assert node.starting_needs.nodes == {"a"}
+    assert node.starting_needs == Needs(frozenset({"a"}))
 
 
 def test_without_outputs_the_end_nodes_are_needed() -> None:
-    assert compiled({"a": {}, "b": {"needs": "a"}, "c": {"needs": "a"}}).output_needs.nodes == {"b", "c"}
+    assert compiled({"a": {}, "b": {"needs": "a"}, "c": {"needs": "a"}}).output_needs == Needs(frozenset({"b", "c"}))

@@ -194,7 +194,10 @@ def test_a_longer_text_than_allowed_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["merge(inputs, context.shared)", "json(inputs.list)", "parseJson(inputs.written)"])
 def test_a_function_of_whole_values_is_called_with_them_as_they_are(text: str) -> None:
-    scope = {"inputs": {"list": [1], "written": "[1]", "large": "x" * 2_000_000}, "context": {"shared": {"a": 1}}}
+    scope: dict[str, Any] = {
+        "inputs": {"list": [1], "written": "[1]", "large": "x" * 2_000_000},
+        "context": {"shared": {"a": 1}},
+    }
 
     direct = compile_expression(text).evaluate(scope)
 

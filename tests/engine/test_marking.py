@@ -11,7 +11,7 @@ def graph(*edges: str, bounds: dict[int, int] | None = None, first: str = "", lo
     """A graph from edges like "ab"; nodes are written in alphabetical order."""
     names = sorted({name for edge in edges for name in edge})
     place = {name: number for number, name in enumerate(names)}
-    made = [GraphEdge(n, place[a], place[b], max=(bounds or {}).get(n)) for n, (a, b) in enumerate(edges)]
+    made = [GraphEdge(n, place[a], place[b], max=(bounds or {}).get(n)) for n, (a, b) in enumerate(map(tuple, edges))]
     return Graph(names, made, frozenset(place[name] for name in first), loop_bound)
 
 
