@@ -24,7 +24,7 @@ RUN_MAY = """
     cancelled: running
 """
 NODE_MAY = """
-    queued: running waiting completed failed cancelled
+    queued: running waiting retrying completed failed cancelled
     running: completed failed cancelled waiting retrying queued
     waiting: retrying completed failed cancelled
     retrying: running waiting completed failed cancelled

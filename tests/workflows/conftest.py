@@ -53,9 +53,13 @@ def _delete_rows(_: TransactionTestCase) -> None:
 
 
 @pytest.fixture
-def room(transactional_db: None, organization: Organization) -> EngineRoom:
-    """The engine of Acme, with real commits."""
-    return EngineRoom(organization)
+def room(transactional_db: None, organization: Organization) -> Iterator[EngineRoom]:
+    """The engine of Acme, with real commits; no fault of the engine itself may be among what happened."""
+    room = EngineRoom(organization)
+    yield room
+    with connection.cursor() as cursor:
+        cursor.execute("select error from workflows_noderun where error::json ->> 'code' = 'internal_error'")
+        assert bool(faults := cursor.fetchall()) == room.expects_fault, faults
 
 
 @pytest.fixture

@@ -47,8 +47,9 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 }
 
 NODE_TRANSITIONS: dict[NodeStatus, frozenset[NodeStatus]] = {
-    # A node that only decides is not claimed: it goes from the queue straight to its wait or its end.
-    _N.QUEUED: frozenset({_N.RUNNING, _N.WAITING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
+    # A node that only decides is not claimed, and one that was taken back may still be finished by who had it:
+    # both go from the queue straight to where their result leads.
+    _N.QUEUED: frozenset({_N.RUNNING, _N.WAITING, _N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.RUNNING: frozenset({_N.COMPLETED, _N.FAILED, _N.CANCELLED, _N.WAITING, _N.RETRYING, _N.QUEUED}),
     _N.WAITING: frozenset({_N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.RETRYING: frozenset({_N.RUNNING, _N.WAITING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),

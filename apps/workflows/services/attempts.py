@@ -18,10 +18,10 @@ from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.attempt_context import AttemptContext
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.leases import Leases
-from apps.workflows.services.raised import EXPECTED, error_of
+from apps.workflows.services.raised import EXPECTED, error_of, internal_error
 from apps.workflows.services.transition.transition import Consequences, Transition
 from apps.workflows.store import progress
-from apps.workflows.store.database import MANY_TRIES, transaction
+from apps.workflows.store.database import MANY_TRIES, TRANSIENT, transaction
 from apps.workflows.store.rows import NodeRow
 
 log = structlog.get_logger(__name__)
@@ -162,7 +162,7 @@ class _Settler:
     def _lead(self, run: UUID, leases: Leases) -> None:
         while results := self._next(run):
             try:
-                self._write(run, results, leases)
+                self._bring(run, results, leases)
             except BaseException as error:  # noqa: BLE001 - handed to the thread whose result it was
                 for result in results:
                     result.error = error
@@ -175,6 +175,21 @@ class _Settler:
                 return results
             self._busy.discard(run)
             return []
+
+    def _bring(self, run: UUID, results: Sequence[_Result], leases: Leases) -> None:
+        """Writes results together; where one of them meets a fault of ours, that one is its node's failure."""
+        try:
+            self._write(run, results, leases)
+        except TRANSIENT:
+            raise
+        except Exception as error:
+            log.exception("A result could not be written.", action="settling_failed", run_id=str(run))
+            if len(results) > 1:
+                for result in results:
+                    self._bring(run, [result], leases)
+            else:
+                results[0].outcome = Failed(internal_error(error))
+                self._write(run, results, leases)
 
     def _write(self, run: UUID, results: Sequence[_Result], leases: Leases) -> None:
         def act(transition: Transition) -> None:

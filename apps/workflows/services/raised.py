@@ -24,6 +24,12 @@ def error_of(error: BaseException) -> NodeError:
     return NodeError("error", f"{type(error).__name__}: {_text(error)}", retryable=True)
 
 
+def internal_error(error: BaseException) -> NodeError:
+    """The error of a node whose result Orchestra could not work in: our fault, not the node's."""
+    what = f"{type(error).__name__}: {_text(error)}"
+    return NodeError("internal_error", f"Orchestra could not work in the result of this node. {what}")
+
+
 def _text(value: object) -> str:
     try:
         return str(value)[:MOST_CHARACTERS]

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from apps.common.json import JSON
-from apps.workflows.store.database import transaction
+from apps.workflows.store.database import patiently, transaction
 from apps.workflows.store.values import Packer
 
 _READ = "select position, name, result from workflows_journalentry where node_run_id = %(node_run)s order by position"
@@ -11,7 +11,7 @@ _WRITE = """
 insert into workflows_journalentry (node_run_id, position, name, result)
 select id, %(position)s, %(name)s, %(result)s from workflows_noderun
 where id = %(node_run)s and fence = %(fence)s and status in ('running', 'queued')
-on conflict (node_run_id, position) do nothing returning position
+on conflict (node_run_id, position) do update set name = excluded.name returning position
 """
 
 
@@ -25,11 +25,15 @@ def read(organization: UUID, node_run: UUID) -> list[tuple[str, JSON]]:
 
 def write(organization: UUID, node_run: UUID, *, fence: int, position: int, name: str, result: JSON) -> bool:
     """Records a step's result; False when the attempt has been fenced off and may not write any more."""
-    packer = Packer(organization)
-    packed = packer.pack(result)
-    with transaction() as tx:
-        packer.write(tx)
-        return (
-            tx.value(_WRITE, node_run=node_run, fence=fence, position=position, name=name[:200], result=packed)
-            is not None
-        )
+
+    def add() -> bool:
+        packer = Packer(organization)
+        packed = packer.pack(result)
+        with transaction() as tx:
+            packer.write(tx)
+            written = tx.value(
+                _WRITE, node_run=node_run, fence=fence, position=position, name=name[:200], result=packed
+            )
+        return written is not None
+
+    return patiently(add)
