@@ -47,8 +47,8 @@ limit %(limit)s
 """
 _ORPHANS = """
 select c.id from workflows_run c join workflows_noderun n on n.id = c.parent_node_id
-where c.status in ('pending', 'running', 'waiting', 'paused') and 
-    (n.status in ('completed', 'failed', 'cancelled') or n.state::json ->> 'child' is distinct from c.id::text)
+where c.status in ('pending', 'running', 'waiting', 'paused')
+    and (n.status in ('completed', 'failed', 'cancelled') or n.state::json ->> 'child' is distinct from c.id::text)
     and (%(parent)s::uuid is null or c.parent_id = %(parent)s)
 limit %(limit)s
 """
