@@ -196,14 +196,17 @@ PLAIN = (bool, int, float, str, list, dict, type(None))
 
 
 def outcome(text: str) -> Any:
-    """The value or the error; fails when it costs too much of the processor."""
-    began = time.thread_time()
-    try:
-        found = compile_expression(text).evaluate(SCOPE)
-    except ExpressionError as error:
-        found = error
-    assert time.thread_time() - began < MOST_SECONDS
-    return found
+    """The value or the error; fails when it costs too much of the processor, three times in a row."""
+    for _ in range(3):
+        compile_expression.cache_clear()
+        began = time.thread_time()
+        try:
+            found = compile_expression(text).evaluate(SCOPE)
+        except ExpressionError as error:
+            found = error
+        if time.thread_time() - began < MOST_SECONDS:
+            return found
+    pytest.fail(f"took more than {MOST_SECONDS} s: {text[:80]}")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -11,6 +11,7 @@ from apps.workflows.engine.graph import Graph, GraphEdge
 from apps.workflows.engine.marking import Completion, Marking, Start, advance, begin, dead_nodes, permitted
 
 many = settings(max_examples=2_000, deadline=None)
+often = settings(max_examples=700, deadline=None)
 
 Decide = Callable[[str, int], Sequence[int]]
 ENOUGH_TURNS = 5  # after so many visits no edge that closes a cycle is taken any more
@@ -131,7 +132,7 @@ def test_visits_and_depths_do_not_depend_on_the_order_of_completions(size: int, 
     assert all(other == runs[0] for other in runs[1:])
 
 
-@many
+@often
 @given(sizes, seeds)
 def test_a_node_is_never_active_twice_and_its_visits_are_counted_without_gaps(size: int, seed: int) -> None:
     graph = cyclic_graph(size, seed)
@@ -143,7 +144,7 @@ def test_a_node_is_never_active_twice_and_its_visits_are_counted_without_gaps(si
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in visits.values())
 
 
-@many
+@often
 @given(sizes, seeds)
 def test_a_stored_marking_reads_back_the_same_at_every_step(size: int, seed: int) -> None:
     graph = cyclic_graph(size, seed)
@@ -154,7 +155,7 @@ def test_a_stored_marking_reads_back_the_same_at_every_step(size: int, seed: int
     run(graph, deciding(graph, seed), Random(seed), each=reads_back)
 
 
-@many
+@often
 @given(sizes, seeds)
 def test_a_node_that_counts_as_dead_never_starts_again(size: int, seed: int) -> None:
     graph = cyclic_graph(size, seed)
