@@ -4,13 +4,18 @@ from django.apps import apps
 from django.contrib import admin
 from django.urls import include, path
 from django.utils.module_loading import module_has_submodule
+from django.views.generic import RedirectView
 
 handler400 = "apps.common.problems.bad_request"
 handler403 = "apps.common.problems.permission_denied"
 handler404 = "apps.common.problems.page_not_found"
 handler500 = "apps.common.problems.server_error"
 
+admin.site.site_header = admin.site.site_title = "Orchestra"
+admin.site.index_title = "Back office"
+
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
     *(
         path("", include(f"{config.name}.urls"))
