@@ -1,6 +1,7 @@
 """A worker without threads: claims and executes in the test's own thread until nothing is left to do."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -59,6 +60,9 @@ class EngineRoom:
         self.organization = organization
         self.worker = Leases()
         self.expects_fault = False  # of the engine itself, put there by the test
+
+    def scope(self) -> AbstractContextManager[None]:
+        return scope(organization=self.organization)  # type: ignore[no-any-return]
 
     # ---- runs -------------------------------------------------------------------------------------
 

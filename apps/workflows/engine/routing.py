@@ -28,22 +28,33 @@ class Decision:
 
 
 def decide_edges(
-    compiled: Compiled, marking: Marking, node: str, *, failed: bool, route: str | None, scope: Mapping[str, Any]
+    compiled: Compiled,
+    marking: Marking,
+    node: str,
+    *,
+    failed: bool,
+    route: str | None,
+    scope: Mapping[str, Any],
+    refused: bool = False,
 ) -> Decision:
     """What follows from the end of a visit of `node`.
 
+    Where a person has `refused`, only edges that ask about the result are taken, and a route for it need not exist.
     `scope` holds the names that conditions read. Raises UnknownRouteError, ExpressionError (a condition
     without a value) or LoopLimitError; each of them fails the node.
     """
     place = compiled.graph.position[node]
     goes_on = not failed or compiled.nodes[place].spec.on_error == "continue"
     edges = compiled.graph.outgoing[place]
-    if not failed:
+    if not failed and not refused:
         _check_route(node, route, edges)
     wanted = [
         edge.number
         for edge in edges
-        if _fits(edge, failed, goes_on) and _on_route(edge, route) and _holds(compiled, edge, scope)
+        if _fits(edge, failed, goes_on)
+        and _on_route(edge, route)
+        and (_asks(edge) or not refused)
+        and _holds(compiled, edge, scope)
     ]
     taken = permitted(compiled.graph, marking, wanted)
     caught = any(compiled.graph.edges[number].on in ("error", "always") for number in taken)
@@ -68,6 +79,11 @@ def _fits(edge: GraphEdge, failed: bool, goes_on: bool) -> bool:
 
 def _on_route(edge: GraphEdge, route: str | None) -> bool:
     return edge.route is None or edge.route == route
+
+
+def _asks(edge: GraphEdge) -> bool:
+    """Whether an edge looks at the result: one that does not is no way on after a person said no."""
+    return edge.when is not None or edge.route is not None or edge.on == "always"
 
 
 def _holds(compiled: Compiled, edge: GraphEdge, scope: Mapping[str, Any]) -> bool:

@@ -233,11 +233,15 @@ class Transition:
             self.save(row, node, names)
             names = self.ending_names(row, node, outcome)  # conditions see what was just saved
             route = outcome.route or route_of(outcome.output)
-        failed = isinstance(outcome, Failed)
-        decision = decide_edges(self.compiled, self.marking, row.node, failed=failed, route=route, scope=names)
-        if isinstance(outcome, Completed) and outcome.refused:
-            return Decision([number for number in decision.taken if self._asks(number)], decision.handled)
-        return decision
+        return decide_edges(
+            self.compiled,
+            self.marking,
+            row.node,
+            failed=isinstance(outcome, Failed),
+            route=route,
+            scope=names,
+            refused=isinstance(outcome, Completed) and outcome.refused,
+        )
 
     def _decide_after(self, row: NodeRow, outcome: Failed) -> Decision:
         """The edges of a node whose end could not be decided: those for its failure, if they can."""
@@ -251,11 +255,6 @@ class Transition:
         for write, _ in reversed(self.context[writes:]):
             self.scope.unwrote(write.key)
         del self.context[writes:], self.events[events:]
-
-    def _asks(self, number: int) -> bool:
-        """Whether an edge looks at the result: one that does not is no way on after a person said no."""
-        edge = self.compiled.graph.edges[number]
-        return edge.when is not None or edge.route is not None or edge.on == "always"
 
     def ending_names(self, row: NodeRow, node: CompiledNode, outcome: Completed | Failed) -> dict[str, Any]:
         """The names that expressions about the end of a node run may read."""
