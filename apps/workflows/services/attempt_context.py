@@ -3,9 +3,10 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from apps.common.asyncio_loop import Cancelled
+from apps.common.database import release_connection
 from apps.common.json import JSON
 from apps.observability.run_log import RunLog
 from apps.workflows.engine.states import NodeStatus
@@ -16,6 +17,8 @@ from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import read_value
+
+T = TypeVar("T")
 
 
 class AttemptContext(NodeContext):
@@ -41,11 +44,11 @@ class AttemptContext(NodeContext):
 
     async def astep(self, name: str, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """See Context.astep."""
-        position, (known, result) = await asyncio.to_thread(self._next_step, name)
+        position, (known, result) = await _on_thread(self._next_step, name)
         if known:
             return result
         made = await fn(*args)
-        return await asyncio.to_thread(self._record, position, name, made)
+        return await _on_thread(self._record, position, name, made)
 
     def _next_step(self, name: str) -> tuple[int, tuple[bool, JSON]]:
         self.check_cancelled()
@@ -111,3 +114,15 @@ class AttemptContext(NodeContext):
     def tool_key(self) -> str:
         """See NodeContext.tool_key."""
         return self.idempotency_key(0)
+
+
+async def _on_thread(work: Callable[..., T], *args: Any) -> T:
+    """Does what asks the database off the event loop; the thread keeps no connection when it is done."""
+
+    def done() -> T:
+        try:
+            return work(*args)
+        finally:
+            release_connection()
+
+    return await asyncio.to_thread(done)
