@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import Any
 
 from orchestra.access import Access
+from orchestra.loopback import opener
 
 TEMPLATE = "content-analysis"
 RUN_SECONDS = 30
@@ -39,5 +40,5 @@ def call(access: Access, method: str, path: str, body: Mapping[str, Any] | None 
         data=json.dumps(body).encode() if body is not None else None,
         headers={"Authorization": f"Bearer {access.api_key}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=RUN_SECONDS + 5) as answer:  # noqa: S310
+    with opener.open(request, timeout=RUN_SECONDS + 5) as answer:
         return json.load(answer)

@@ -84,7 +84,7 @@ class Up:
         self.database_url = os.environ.get("DATABASE_URL", "")
         self.redis_url = os.environ.get("REDIS_URL", "")
         self.port = options.port
-        self.url = ""
+        self.url = self.local_url = ""
 
     def run(self) -> int:
         """Start everything, keep it running, and stop it when asked; give the exit code."""
@@ -204,7 +204,8 @@ class Up:
         self.port = embedded.free_port(self.options.port)
         if self.port != self.options.port:
             self.say("web", f"port {self.options.port} is busy: taking {self.port}")
-        self.url = os.environ.get("ORCHESTRA_BASE_URL", f"http://127.0.0.1:{self.port}").rstrip("/")
+        self.local_url = f"http://127.0.0.1:{self.port}"
+        self.url = os.environ.get("ORCHESTRA_BASE_URL", self.local_url).rstrip("/")
 
     def start_processes(self) -> None:
         """Start the web and the workers; they come up while the rest is prepared."""
@@ -222,7 +223,7 @@ class Up:
         """Return when the web answers."""
         with self.phase("web", "waiting for the web") as report:
             deadline = time.monotonic() + WEB_READY_SECONDS
-            while not answers(f"http://127.0.0.1:{self.port}/health"):
+            while not answers(f"{self.local_url}/health"):
                 if time.monotonic() > deadline:
                     raise embedded.EmbeddedError("The web does not answer; what it printed above says why.")
                 time.sleep(0.1)
@@ -232,7 +233,7 @@ class Up:
         """Run a demo workflow and print what came of it; a failure of it is no reason not to be ready."""
         with self.phase("demo", "running the first workflow") as report:
             try:
-                report.text, *report.lines = demo.report(demo.run(access))
+                report.text, *report.lines = demo.report(demo.run(dataclasses.replace(access, url=self.local_url)))
             except OSError as error:
                 report.text = f"the first workflow could not be run: {error}"
 
@@ -319,9 +320,10 @@ def lock(path: Path) -> Iterator[bool]:
 
 
 def on_stop_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    """Handle everything that asks us to stop in one way; SIGHUP is the closed terminal."""
+    """Handle everything that asks us to stop in one way; SIGHUP is the closed terminal, unless `nohup` ignores it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handler)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
