@@ -29,8 +29,8 @@ NODE_MAY = """
     waiting: retrying completed failed cancelled
     retrying: running waiting completed failed cancelled
     completed:
-    failed: queued
-    cancelled: queued
+    failed: queued running
+    cancelled: queued running
     skipped:
 """
 
@@ -57,10 +57,10 @@ def test_nothing_follows_the_end_of_a_run_but_sending_on_one_that_did_not_comple
     assert following == (set() if status is RunStatus.COMPLETED else {RunStatus.RUNNING})
 
 
-def test_only_a_person_may_send_an_ended_node_run_on_and_only_to_the_queue() -> None:
+def test_an_ended_node_run_can_only_be_sent_on_to_be_executed_again() -> None:
     following = {after for ended in NODE_ENDED for after in NodeStatus if node_may_become(ended, after)}
 
-    assert following == {NodeStatus.QUEUED}
+    assert following == {NodeStatus.QUEUED, NodeStatus.RUNNING}
 
 
 @pytest.mark.parametrize("status", sorted(CLAIMABLE))

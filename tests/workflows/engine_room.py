@@ -1,6 +1,5 @@
 """A worker without threads: claims and executes in the test's own thread until nothing is left to do."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
@@ -11,6 +10,7 @@ from apps.accounts.models import Organization
 from apps.workflows.models import Approval, Attempt, ContextEntry, NodeRun, Run, RunEvent, Worker
 from apps.workflows.nodes.base import Completed, Failed, Outcome, Waiting
 from apps.workflows.nodes.registry import names
+from apps.workflows.serializers.runs import context_of
 from apps.workflows.services import approvals, attempts, forks, recovery, runs, signals, versions
 from apps.workflows.services.attempts import Claim
 from apps.workflows.services.definitions import check_definition
@@ -261,8 +261,6 @@ class EngineRoom:
         return dict(self.run(run).error or {})
 
     def context(self, run: UUID) -> dict[str, Any]:
-        from apps.workflows.serializers.runs import context_of
-
         with scope(organization=self.organization):
             return context_of(self.run(run))
 
@@ -285,6 +283,3 @@ class EngineRoom:
     def workers(self) -> list[Worker]:
         with scopes_disabled():
             return list(Worker.objects.all())
-
-
-Act = Callable[..., Any]

@@ -4,6 +4,7 @@ import pytest
 
 from apps.common.errors import Fatal, Retryable
 from apps.workflows.services import recovery
+from apps.workflows.services.versions import publish_version
 from tests.engine.documents import workflow
 from tests.workflows.probes import probe
 
@@ -31,8 +32,6 @@ def test_the_output_of_a_child_run_is_the_nodes(room):
 
 
 def test_a_child_run_takes_the_published_version_or_the_one_that_is_named(room, in_scope):
-    from apps.workflows.services.versions import publish_version
-
     first = room.save(child({"a": {"values": {"v": 1}}}))
     room.save(child({"a": {"values": {"v": 2}}}))
     publish_version(first.workflow, 1)

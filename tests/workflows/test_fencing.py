@@ -12,8 +12,8 @@ from apps.common.database import release_connection
 from apps.workflows import tasks
 from apps.workflows.models import JournalEntry, RunEvent
 from apps.workflows.services import attempts, recovery
-from apps.workflows.services.transition import again
 from apps.workflows.services.acting import act_on_run
+from apps.workflows.services.transition import again
 from apps.workflows.store import journal, progress
 from apps.workflows.store.database import transaction
 from tests.engine.documents import workflow

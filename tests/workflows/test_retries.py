@@ -72,7 +72,7 @@ def test_a_fatal_failure_is_not_tried_again(room, calls):
 
 def test_what_the_other_side_asks_for_is_the_least_that_is_waited(room, calls):
     calls.fails("a", Retryable("slow down", retry_after=90))
-    run = room.start(workflow({"a": probe("a", retry=RETRY)}))
+    room.start(workflow({"a": probe("a", retry=RETRY)}))
 
     room.work()
 

@@ -42,7 +42,7 @@ def test_a_wait_goes_on_when_its_seconds_are_over(room):
 
 @pytest.mark.parametrize("seconds", ["{{ inputs.s }}", "2m", "{{ inputs.text }}"])
 def test_seconds_are_a_number_or_a_duration(room, seconds):
-    run = room.start(waits(seconds=seconds), {"s": 120, "text": "2m"})
+    room.start(waits(seconds=seconds), {"s": 120, "text": "2m"})
 
     room.work()
 

@@ -54,9 +54,9 @@ NODE_TRANSITIONS: dict[NodeStatus, frozenset[NodeStatus]] = {
     _N.WAITING: frozenset({_N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.RETRYING: frozenset({_N.RUNNING, _N.WAITING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.COMPLETED: frozenset(),
-    # Sent on by a person together with their run.
-    _N.FAILED: frozenset({_N.QUEUED}),
-    _N.CANCELLED: frozenset({_N.QUEUED}),
+    # Sent on by a person together with their run, or with the map that is tried again; claimed at once it may be.
+    _N.FAILED: frozenset({_N.QUEUED, _N.RUNNING}),
+    _N.CANCELLED: frozenset({_N.QUEUED, _N.RUNNING}),
     _N.SKIPPED: frozenset(),
 }
 
