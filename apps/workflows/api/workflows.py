@@ -212,7 +212,7 @@ class InlineRunView(OrganizationView):
     def start_inline(self, request: Request) -> Response:
         """Check and start the definition of the request's body."""
         order = checked(InlineRunSerializer, request)
-        definition = check_definition(order["definition"])
+        definition = check_definition(order["definition"], at="/definition")
         return answer_when_ended(
             self, request, lambda: start_inline(self, order["definition"], definition, order, trigger="api")
         )

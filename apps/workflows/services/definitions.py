@@ -45,8 +45,11 @@ class Names:
     workflows: Collection[str]
 
 
-def check_definition(document: JSON) -> Checked:
-    """The checked definition of a document in any dialect; raises Invalid with every issue and its place."""
+def check_definition(document: JSON, *, at: str = "") -> Checked:
+    """The checked definition of a document in any dialect; raises Invalid with every issue and its place.
+
+    `at` is where the document stands in what was sent.
+    """
     try:
         loaded = dialects.load(document, node_classes=node_classes())
         try:
@@ -54,17 +57,17 @@ def check_definition(document: JSON) -> Checked:
         except DefinitionError as error:
             raise DefinitionError([loaded.relocate(issue) for issue in error.issues]) from None
     except DefinitionError as error:
-        raise invalid_definition(error) from None
+        raise invalid_definition(error, at) from None
     return Checked(compiled, loaded.dialect, [loaded.relocate(warning) for warning in compiled.warnings])
 
 
-def invalid_definition(error: DefinitionError) -> Invalid:
+def invalid_definition(error: DefinitionError, at: str = "") -> Invalid:
     """The API's error for a document that cannot be used."""
     count = len(error.issues)
     first = error.issues[0]
     problems = "1 problem" if count == 1 else f"{count} problems"
     detail = f"The definition has {problems}. {first.pointer or 'At the top'}: {first.message}"
-    items = [ErrorItem(issue.pointer, issue.code, issue.message, issue.fix) for issue in error.issues]
+    items = [ErrorItem(at + issue.pointer, issue.code, issue.message, issue.fix) for issue in error.issues]
     return Invalid(detail, code="invalid_definition", errors=items)
 
 

@@ -158,7 +158,7 @@ def _writes_for(declared: ContextKey | None, value: JSON) -> list[JSON]:
 def _version(run: Run, definition: JSON, by: str) -> WorkflowVersion:
     if definition is None:
         return run.version
-    checked = check_definition(definition)
+    checked = check_definition(definition, at="/definition")
     organization = Organization.objects.get(pk=run.organization_id)
     source = versions.Source(dumps(definition).decode(), "json")
     return versions.inline_version(organization=organization, checked=checked, source=source, by=by)
