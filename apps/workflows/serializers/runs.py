@@ -13,7 +13,7 @@ from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED
 from apps.workflows.models import Approval, NodeRun, Run, RunEvent, Worker
 from apps.workflows.services.compiled import compiled_version
-from apps.workflows.services.transition.scope import reduce_writes
+from apps.workflows.services.context_keys import Write, folded
 from apps.workflows.store.values import read_values
 
 MOST_NODES = 1_000  # in the view of a run; more are paged
@@ -244,16 +244,10 @@ def context_of(run: Run) -> dict[str, JSON]:
     declared = compiled_version(run.version_id).definition.context
     entries = list(selectors.context_entries(run))
     values = read_values(run.organization_id, [entry.value for entry in entries])
-    writes: dict[str, list[JSON]] = {key: [] for key, part in declared.items() if "initial" in part.model_fields_set}
+    writes: dict[str, list[Write]] = {key: [] for key, part in declared.items() if "initial" in part.model_fields_set}
     for entry, value in zip(entries, values, strict=True):
-        writes.setdefault(entry.key, []).append(value)
-    return {key: _folded(declared.get(key), written) for key, written in writes.items()}
-
-
-def _folded(declared: Any, written: list[JSON]) -> JSON:
-    if declared is None:
-        return written[-1]
-    return reduce_writes(declared.reducer, declared.initial, written)
+        writes.setdefault(entry.key, []).append((entry.node, value))
+    return {key: folded(declared.get(key), written) for key, written in writes.items()}
 
 
 def _columns(run: Run) -> dict[str, Any]:

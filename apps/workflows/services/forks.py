@@ -18,11 +18,11 @@ from apps.workflows.engine.compiler import Compiled
 from apps.workflows.engine.errors import did_you_mean
 from apps.workflows.engine.graph import Graph
 from apps.workflows.engine.marking import Completion, Marking, advance, begin
-from apps.workflows.engine.spec import ContextKey
 from apps.workflows.models import Run, WorkflowVersion
 from apps.workflows.services import versions
 from apps.workflows.services.acting import open_transition
 from apps.workflows.services.compiled import compiled_version
+from apps.workflows.services.context_keys import check_values
 from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.inputs import accepted_input
 from apps.workflows.services.runs import tell_of_start
@@ -56,12 +56,13 @@ def fork_run(
 
     Everything finished before that visit was queued is taken over and not run again. Another input,
     other values of context keys, and another definition may be given. Raises Invalid for a node that
-    never ran or a definition that does not fit what was finished.
+    never ran, a value that its key cannot have, or a definition that does not fit what was finished.
     """
     version = _version(run, definition, by)
     compiled = compiled_version(version.pk)
     schema = compiled.definition.inputs
     given = read_value(run.organization_id, run.input) if input is None else accepted_input(schema, input)
+    check_values(compiled, context or {})
     fork = _Fork(uuid7(), run, version, compiled, given, context or {}, by)
 
     def add() -> list[tuple[UUID, str]]:
@@ -137,22 +138,9 @@ class _Fork:
         return transition.write().hints
 
     def _set_key(self, transition: Transition, key: str, value: JSON) -> None:
-        """Writes that make the key's value what was asked for, before every other write."""
-        writes = _writes_for(self.compiled.definition.context.get(key), value)
-        rows = [
-            ContextRow(key, -place, [-1, place], transition.packer.pack(one), "", None)
-            for place, one in enumerate(writes)
-        ]
-        progress.insert_context(transition.tx, self.id, rows)
-
-
-def _writes_for(declared: ContextKey | None, value: JSON) -> list[JSON]:
-    """The writes whose fold is the value."""
-    if declared is not None and declared.reducer == "append":
-        return list(value)[len(declared.initial or []) :]
-    if declared is not None and declared.reducer == "add":
-        return [value - (declared.initial or 0)]
-    return [value]
+        """A write by nobody, before every other: what the key starts from."""
+        write = ContextRow(key, 0, [-1], transition.packer.pack(value), "", None)
+        progress.insert_context(transition.tx, self.id, [write])
 
 
 def _version(run: Run, definition: JSON, by: str) -> WorkflowVersion:

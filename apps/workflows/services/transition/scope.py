@@ -8,6 +8,7 @@ import orjson
 from apps.common.json import JSON
 from apps.workflows.engine.compiler import Compiled, Needs
 from apps.workflows.engine.marking import Marking, dead_nodes
+from apps.workflows.services.context_keys import context_keys, folded
 from apps.workflows.store import progress
 from apps.workflows.store.database import Transaction
 from apps.workflows.store.rows import NodeRow, RunRow
@@ -75,7 +76,7 @@ class Scope:
         return {"status": "skipped" if dead else "pending", "visit": 0}
 
     def _context_values(self, keys: Collection[str] | None) -> dict[str, Any]:
-        wanted = self._all_keys() if keys is None else keys
+        wanted = context_keys(self.compiled) if keys is None else keys
         self._fetch_context([key for key in wanted if key not in self._context])
         values = {key: self._fold(key) for key in wanted}
         return {key: value for key, (known, value) in values.items() if known}
@@ -93,31 +94,9 @@ class Scope:
     def _fold(self, key: str) -> tuple[bool, JSON]:
         """Whether the key has a value yet, and the value."""
         declared = self.compiled.definition.context.get(key)
-        reducer = declared.reducer if declared else "overwrite"
-        initial = declared.initial if declared else None
-        written = [value for _, value, _ in sorted(self._context[key], key=lambda write: write[0])]
-        known = bool(written) or (declared is not None and "initial" in declared.model_fields_set)
-        return known, reduce_writes(reducer, initial, written)
-
-    def _all_keys(self) -> list[str]:
-        saved = {key for node in self.compiled.nodes for key in node.save}
-        inner = {key for node in self.compiled.nodes if node.body for key in node.body.save}
-        return sorted({*self.compiled.definition.context, *saved, *inner})
-
-
-def reduce_writes(reducer: str, initial: JSON, values: Iterable[JSON]) -> JSON:
-    """The value of a key whose writes, in the order in which they count, are `values`."""
-    written = list(values)
-    if reducer == "append":
-        return [*(initial or []), *written]
-    if reducer == "add":
-        return sum(written, initial or 0)
-    if reducer == "merge":
-        merged = dict(initial or {})
-        for value in written:
-            merged.update(value)
-        return merged
-    return written[-1] if written else initial
+        writes = [(node, value) for _, value, node in sorted(self._context[key], key=lambda write: write[0])]
+        known = bool(writes) or (declared is not None and "initial" in declared.model_fields_set)
+        return known, folded(declared, writes)
 
 
 def _node(status: str, visit: int, output: JSON, error: JSON) -> dict[str, Any]:
