@@ -90,9 +90,11 @@ def _holds(compiled: Compiled, edge: GraphEdge, scope: Mapping[str, Any]) -> boo
     condition = compiled.conditions[edge.number]
     if condition is None:
         return True
-    value = condition.evaluate(scope)
+    where = f"the condition '{condition.text}' on the edge to '{compiled.graph.nodes[edge.target]}'"
+    try:
+        value = condition.evaluate(scope)
+    except ExpressionError as error:
+        raise ExpressionError(f"In {where}: {error.message}", code=error.code, fix=error.fix) from None
     if not isinstance(value, bool):
-        raise ExpressionError(
-            f"The condition '{condition.text}' is {value!r:.60}, not true or false.", code="not_a_condition"
-        )
+        raise ExpressionError(f"T{where[1:]} is {value!r:.60}, not true or false.", code="not_a_condition")
     return value
