@@ -27,7 +27,6 @@ import django.db
 import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_scopes import scope
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from apps.common import json
 from apps.common.errors import (
@@ -261,13 +260,20 @@ _CODES: Sequence[tuple[tuple[type[BaseException], ...], Exit]] = (
     ((Unavailable,), Exit.UNREACHABLE),
     ((DomainError,), Exit.FAILED),
     ((TimeoutError,), Exit.TIMEOUT),
-    ((django.db.OperationalError, psycopg.OperationalError, RedisConnectionError), Exit.UNREACHABLE),
+    ((django.db.OperationalError, psycopg.OperationalError), Exit.UNREACHABLE),
 )
 
 
 def exit_code(error: BaseException) -> Exit | None:
     """Give the exit code for what went wrong; None for what nobody foresaw."""
-    return next((code for kinds, code in _CODES if isinstance(error, kinds)), None)
+    found = next((code for kinds, code in _CODES if isinstance(error, kinds)), None)
+    return Exit.UNREACHABLE if found is None and _says_that_redis_is_silent(error) else found
+
+
+def _says_that_redis_is_silent(error: BaseException) -> bool:
+    """Tell whether this comes from Redis; its client takes long to import, so nobody does who does not use it."""
+    exceptions = sys.modules.get("redis.exceptions")
+    return exceptions is not None and isinstance(error, exceptions.ConnectionError)
 
 
 class _Parser(CommandParser):
