@@ -4,9 +4,11 @@ Both are hints: the queued row is the outbox, the event row the history. What is
 by the recovery or by a reader's next look, so nothing waits for the broker and nothing fails with it.
 """
 
+import atexit
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -23,6 +25,7 @@ WORK_TASK = "workflows.work"
 CHANNEL = "orchestra:runs"  # each message is the id of a run that has new events
 MOST_WAITING = 10_000
 MOST_SENT = 200  # messages of one go
+FINISH_SECONDS = 1.5  # that a process which ends waits for Redis
 MOST_HINTS = 64  # of one transaction; a worker that is done with one run looks for the next itself
 
 log = structlog.get_logger(__name__)
@@ -46,6 +49,13 @@ class _Publisher:
         self.pid = os.getpid()
         self.waiting: queue.Queue[tuple[str, str, str]] = queue.Queue(MOST_WAITING)
         threading.Thread(target=self._send_for_ever, name="publisher", daemon=True).start()
+        atexit.register(self.finish)
+
+    def finish(self) -> None:
+        """Sends what is left before the process ends; a command's first hint would else never leave it."""
+        ends = time.monotonic() + FINISH_SECONDS
+        while self.pid == os.getpid() and self.waiting.unfinished_tasks and time.monotonic() < ends:
+            time.sleep(0.01)
 
     def put(self, message: tuple[str, str, str]) -> None:
         with suppress(queue.Full):  # Redis has been away for long; the recovery finds the rows
@@ -60,6 +70,8 @@ class _Publisher:
                 self._send(dict.fromkeys(batch))
             except Exception as error:  # noqa: BLE001 - the thread outlives whatever the broker does
                 log.debug("Could not publish.", action="publish_failed", error=str(error), messages=len(batch))
+            for _ in batch:
+                self.waiting.task_done()
 
     def _send(self, batch: Iterable[tuple[str, str, str]]) -> None:
         messages = list(batch)
