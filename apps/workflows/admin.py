@@ -1,4 +1,7 @@
-"""Operators' pages for workflows and runs: history is shown and not changed, and acts go through the services."""
+"""Operators' pages for workflows and runs: history is shown and not changed, and acts go through the services.
+
+Django imports this whenever it starts, also for a command: the engine is imported when somebody acts.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -25,7 +28,6 @@ from apps.workflows.models import (
     Workflow,
     WorkflowVersion,
 )
-from apps.workflows.services import runs, versions
 
 BEGINNING = 10_000  # characters of a large value
 
@@ -47,7 +49,9 @@ class WorkflowAdmin(HistoryAdmin[Workflow]):
     @admin.action(description="Archive the selected workflows; their runs stay", permissions=["act"])
     def archive(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> None:
         """Take workflows out of the lists."""
-        _act(request, queryset.filter(archived_at=None), versions.archive_workflow, "archived")
+        from apps.workflows.services.versions import archive_workflow
+
+        _act(request, queryset.filter(archived_at=None), archive_workflow, "archived")
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Tell whether somebody may change workflows."""
@@ -82,12 +86,16 @@ class RunAdmin(HistoryAdmin[Run]):
     @admin.action(description="Retry the selected failed runs from their failed nodes", permissions=["act"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         """Go on with failed runs."""
-        _act(request, queryset, lambda run: runs.retry_run(run.pk, by=_actor(request)), "retried")
+        from apps.workflows.services.runs import retry_run
+
+        _act(request, queryset, lambda run: retry_run(run.pk, by=_actor(request)), "retried")
 
     @admin.action(description="Cancel the selected runs and everything in flight", permissions=["act"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         """End runs."""
-        _act(request, queryset, lambda run: runs.cancel_run(run.pk, by=_actor(request)), "cancelled")
+        from apps.workflows.services.runs import cancel_run
+
+        _act(request, queryset, lambda run: cancel_run(run.pk, by=_actor(request)), "cancelled")
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Tell whether somebody may act on runs."""
