@@ -18,7 +18,13 @@ from apps.workflows.models import Run
 from apps.workflows.serializers.history import place, sentence
 
 LOOK_SECONDS = 0.5  # between two looks that nothing woke; a tree shows the time that passes
-_STYLES = {"completed": "SUCCESS", "failed": "ERROR", "retrying": "WARNING", "waiting": "WARNING", "running": "NOTICE"}
+_STYLES = {
+    "completed": "SUCCESS",
+    "failed": "ERROR",
+    "retrying": "WARNING",
+    "waiting": "WARNING",
+    "running": "MIGRATE_HEADING",
+}
 _MARKS_OF_EVENTS = {"node.completed": "ok", "node.failed": "x", "node.started": "o", "node.waiting": "||"}
 
 

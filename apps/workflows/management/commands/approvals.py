@@ -25,7 +25,7 @@ class Command(OrchestraCommand):
         """List the open questions, the newest first."""
         found = selectors.approvals(statuses=status or [Approval.Status.OPEN]).order_by("-created_at", "-id")
         rows = list(found[: max(0, limit)])
-        self.table(map(self._row, rows), ["id", "status", "workflow", "message"])
+        self.table(map(self._row, rows), ["id", "workflow", "message", *(["status"] if status else [])])
         if rows:
             self.next_step(f"bin/manage approvals show {short_id(rows[0].pk)}")
 
@@ -61,7 +61,7 @@ class Command(OrchestraCommand):
     def _row(self, approval: Approval) -> dict[str, Any]:
         view = _view(approval)
         if not self.json:
-            view["message"] = shortened(view["message"], 60)
+            view |= {"message": shortened(view["message"], 24), "workflow": shortened(view["workflow"], 16)}
         return view
 
 

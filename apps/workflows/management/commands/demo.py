@@ -48,7 +48,7 @@ class Command(OrchestraCommand):
         from apps.workflows.services.gallery import load_demos
 
         loaded = load_demos(self.organization, restore=True)
-        self.table(map(self._row, loaded), ["name", "version", "description"])
+        self.table(map(self._row, loaded), ["name", "version", "id"])
         self.next_step("bin/manage demo --run content-analysis")
 
     def _row(self, workflow: Workflow) -> dict[str, Any]:

@@ -249,7 +249,7 @@ def _facts(workflow: Workflow) -> dict[str, Any]:
         "name": workflow.name,
         "version": workflow.latest_version,
         "published": workflow.published_version,
-        "description": shortened(workflow.description, 70),
+        "description": shortened(workflow.description, 34),
     }
 
 
