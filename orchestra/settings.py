@@ -16,10 +16,10 @@ env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
 
-def embedded_url(name: str) -> str:
-    """Give the address that `bin/up` wrote for an embedded service; empty before the first start."""
+def written(file: str, name: str) -> str:
+    """Give an address that `bin/up` wrote down; empty before the first start."""
     try:
-        return str(json.loads((ORCHESTRA_HOME / "services.json").read_text()).get(name, ""))
+        return str(json.loads((ORCHESTRA_HOME / file).read_text()).get(name, ""))
     except FileNotFoundError:
         return ""
 
@@ -42,7 +42,9 @@ IS_COMMAND = Path(sys.argv[0]).name in {"manage.py", "up.py"}
 
 ORCHESTRA_HOME = BASE_DIR / Path(env.str("ORCHESTRA_HOME", default=".orchestra")).expanduser()
 ORCHESTRA_PORT: int = env.int("ORCHESTRA_PORT", default=8000)
-ORCHESTRA_BASE_URL: str = env.str("ORCHESTRA_BASE_URL", default=f"http://127.0.0.1:{ORCHESTRA_PORT}").rstrip("/")
+# A command does not know which port `bin/up` found free; the web is told, as that changes from start to start.
+_ADDRESS = (IS_COMMAND and written("access.json", "url")) or f"http://127.0.0.1:{ORCHESTRA_PORT}"
+ORCHESTRA_BASE_URL: str = env.str("ORCHESTRA_BASE_URL", default=_ADDRESS).rstrip("/")
 ORCHESTRA_WORKERS: int = env.int("ORCHESTRA_WORKERS", default=1)  # worker processes that `up` starts
 ORCHESTRA_WORKER_CONCURRENCY: int = env.int("ORCHESTRA_CONCURRENCY", default=50)  # threads of one worker
 ORCHESTRA_WEB_THREADS: int = env.int("ORCHESTRA_WEB_THREADS", default=64)
@@ -151,7 +153,7 @@ if _HTTPS:
 
 DATABASE_URL: str = (
     env.str("DATABASE_URL", default="")
-    or embedded_url("database_url")
+    or written("services.json", "database_url")
     or "postgresql://orchestra@127.0.0.1:5432/orchestra"
 )
 ORCHESTRA_DB_POOL: int = env.int("ORCHESTRA_DB_POOL", default=20)
@@ -178,7 +180,7 @@ DATABASES = {"default": database(DATABASE_URL)}
 
 # Redis and Celery. A message is a hint (the row in PostgreSQL decides), so it is acknowledged early and has no result.
 
-REDIS_URL: str = env.str("REDIS_URL", default="") or embedded_url("redis_url") or "redis://127.0.0.1:6379/0"
+REDIS_URL: str = env.str("REDIS_URL", default="") or written("services.json", "redis_url") or "redis://127.0.0.1:6379/0"
 CELERY_APP = "orchestra.celery:app"
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
