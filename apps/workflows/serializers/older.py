@@ -1,6 +1,7 @@
 """Workflows and runs in the shapes of the APIs that Orchestra grew from."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ def graph_view(run: Run) -> dict[str, JSON]:
         "workflow_id": str(run.pk),
         "workflow_type": _workflow_type(run.version),
         "status": run.status,
-        "created_at": run.created_at.isoformat(),
+        "created_at": _time(run.created_at),
         "tasks": _tasks_of(run),
         "metadata": run.version.document.get("metadata", {}),
     }
@@ -46,7 +47,7 @@ def listed_graph(run: Run) -> dict[str, JSON]:
     return {
         **view,
         "status": run.status,
-        "created_at": run.created_at.isoformat(),
+        "created_at": _time(run.created_at),
         "finished_at": _time(run.finished_at),
     }
 
@@ -58,7 +59,7 @@ def started_execution(run: Run) -> dict[str, JSON]:
         "execution_id": str(run.pk),
         "workflow_id": str(run.workflow_id),
         "status": run.status,
-        "created_at": run.created_at.isoformat(),
+        "created_at": _time(run.created_at),
         "status_url": f"/executions/{run.pk}/status",
         "logs_url": f"/executions/{run.pk}/logs",
     }
@@ -77,7 +78,7 @@ def execution_status(run: Run) -> dict[str, JSON]:
         "steps": [_step(task) for task in _tasks_of(run)],
         "result": output,
         "error": run.error,
-        "created_at": run.created_at.isoformat(),
+        "created_at": _time(run.created_at),
         "started_at": _time(run.started_at),
         "completed_at": _time(run.finished_at),
     }
@@ -143,9 +144,9 @@ def _logged(lines: Iterable[LogLine]) -> Iterable[dict[str, Any]]:
         yield _line(line.created_at, line.level, line.node, line.message, "log") | {"fields": line.fields}
 
 
-def _line(at: Any, level: str, step: str, message: str, event: str) -> dict[str, Any]:
+def _line(at: datetime, level: str, step: str, message: str, event: str) -> dict[str, Any]:
     return {"timestamp": _time(at), "level": level, "step": step or None, "message": message, "event": event}
 
 
-def _time(moment: Any) -> str | None:
-    return moment.isoformat() if moment else None
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
