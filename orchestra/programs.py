@@ -1,5 +1,6 @@
 """How the processes of Orchestra itself are run."""
 
+import socket
 import sys
 import urllib.error
 from http import HTTPStatus
@@ -9,21 +10,10 @@ from orchestra.loopback import opener
 from orchestra.supervisor import Program
 
 
-def web(port: int, environment: dict[str, str]) -> Program:
-    """The web process."""
-    argv = (
-        *(sys.executable, "-m", "uvicorn", "orchestra.asgi:application", "--host", "127.0.0.1", "--port", str(port)),
-        *(
-            "--lifespan",
-            "off",
-            "--no-access-log",
-            "--no-server-header",
-            "--no-proxy-headers",
-            "--timeout-graceful-shutdown",
-            "1",
-        ),
-    )
-    return Program("web", argv, environment, stop_seconds=2.5)
+def web(listener: socket.socket, environment: dict[str, str]) -> Program:
+    """The web process, which answers on a socket that is open already."""
+    argv = (sys.executable, "-m", "orchestra.web", str(listener.fileno()))
+    return Program("web", argv, environment, stop_seconds=2.5, descriptors=(listener.fileno(),))
 
 
 def worker(number: int, environment: dict[str, str]) -> Program:

@@ -47,6 +47,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     hurry_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 3.0
+    descriptors: tuple[int, ...] = ()  # open files that it takes over
     muted: tuple[str, ...] = ()  # lines with one of these texts tell nobody anything
 
     def popen(self, output: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
@@ -61,6 +62,7 @@ class Program:
             user=self.account.uid if self.account else None,
             group=self.account.gid if self.account else None,
             extra_groups=[] if self.account else None,
+            pass_fds=self.descriptors,
             start_new_session=True,
         )
 

@@ -83,7 +83,6 @@ class Up:
         self.servers: list[embedded.Postgres | embedded.Valkey] = []
         self.database_url = os.environ.get("DATABASE_URL", "")
         self.redis_url = os.environ.get("REDIS_URL", "")
-        self.port = options.port
         self.url = self.local_url = ""
 
     def run(self) -> int:
@@ -124,7 +123,7 @@ class Up:
     def start(self) -> None:
         """Bring up one part after the other, and side by side what does not need the other."""
         self.clean_up()
-        self.choose_port()
+        self.take_port()
         self.start_services()
         kept = Kept(self.home, self.database_url, demo=self.options.demo)
         if kept.same_code:
@@ -199,12 +198,13 @@ class Up:
         report.text = f"{count} migrations applied; organization {access.organization}, owner and key are ready"
         return access
 
-    def choose_port(self) -> None:
-        """Take the port that was asked for, or the next one that is free."""
-        self.port = embedded.free_port(self.options.port)
-        if self.port != self.options.port:
-            self.say("web", f"port {self.options.port} is busy: taking {self.port}")
-        self.local_url = f"http://127.0.0.1:{self.port}"
+    def take_port(self) -> None:
+        """Listen where that was asked for, or on the next port that is free."""
+        self.listener = embedded.listen(self.options.port)
+        port = self.listener.getsockname()[1]
+        if port != self.options.port:
+            self.say("web", f"port {self.options.port} is busy: taking {port}")
+        self.local_url = f"http://127.0.0.1:{port}"
         self.url = os.environ.get("ORCHESTRA_BASE_URL", self.local_url).rstrip("/")
 
     def start_processes(self) -> None:
@@ -212,12 +212,12 @@ class Up:
         environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "orchestra.settings",
             "ORCHESTRA_HOME": str(self.home),
-            "ORCHESTRA_PORT": str(self.port),
+            "ORCHESTRA_PORT": self.local_url.rpartition(":")[2],
             "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
             "PYTHONUNBUFFERED": "1",
         }
         workers = [worker(number, environment) for number in range(1, self.options.workers + 1)]
-        self.supervisor.start(web(self.port, environment), *workers)
+        self.supervisor.start(web(self.listener, environment), *workers)
 
     def wait_for_web(self) -> None:
         """Return when the web answers."""

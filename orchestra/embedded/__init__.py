@@ -5,7 +5,7 @@ keep everything in one directory. Root starts them as an unprivileged user, beca
 """
 
 from orchestra.embedded.errors import EmbeddedError
-from orchestra.embedded.facts import free_port
+from orchestra.embedded.facts import free_port, listen
 from orchestra.embedded.places import reachable, remove_state, service_directory, unprivileged_account
 from orchestra.embedded.postgres import Postgres, prepare_postgres
 from orchestra.embedded.valkey import Valkey, prepare_valkey
@@ -15,6 +15,7 @@ __all__ = [
     "Postgres",
     "Valkey",
     "free_port",
+    "listen",
     "prepare_postgres",
     "prepare_valkey",
     "reachable",

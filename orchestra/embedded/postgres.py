@@ -13,13 +13,13 @@ import psycopg
 from psycopg import sql
 
 from orchestra.embedded.errors import EmbeddedError
-from orchestra.embedded.facts import free_port, remember, remembered
+from orchestra.embedded.facts import first_port, free_port, remember, remembered
 from orchestra.embedded.leftovers import end_stale
 from orchestra.embedded.places import QUIET_ENV, runnable, service_directory, unprivileged_account
 from orchestra.supervisor import Account, Program, write_private
 
 MAJOR = "18"
-FIRST_PORT = 54320
+LOWEST_PORT = 15432  # below the ports that the system gives to outgoing connections
 ROLE = DATABASE = "orchestra"
 
 
@@ -73,7 +73,7 @@ class Postgres:
             try:
                 self._superuser().close()
             except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
+                if "authentication failed" in str(error) or time.monotonic() > deadline:
                     raise EmbeddedError(f"PostgreSQL does not answer on port {self.port}: {error}") from error
                 time.sleep(0.05)
             else:
@@ -132,7 +132,7 @@ def prepare_postgres(home: Path, *options: str) -> Postgres:
     facts = remembered(home)
     server = Postgres(
         directory,
-        free_port(int(facts.get("postgres_port", FIRST_PORT))),
+        free_port(int(facts.get("postgres_port", first_port(home, LOWEST_PORT)))),
         facts.get("postgres_password") or secrets.token_urlsafe(24),
         account,
         options,

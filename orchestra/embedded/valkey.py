@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from orchestra.embedded.errors import EmbeddedError
-from orchestra.embedded.facts import free_port, remember, remembered
+from orchestra.embedded.facts import first_port, free_port, remember, remembered
 from orchestra.embedded.leftovers import end_stale
 from orchestra.embedded.places import QUIET_ENV, runnable, service_directory, unprivileged_account
 from orchestra.supervisor import Account, Program, write_private
 
-FIRST_PORT = 63790
+LOWEST_PORT = 26379  # below the ports that the system gives to outgoing connections
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def prepare_valkey(home: Path) -> Valkey:
     facts = remembered(home)
     server = Valkey(
         directory,
-        free_port(int(facts.get("valkey_port", FIRST_PORT))),
+        free_port(int(facts.get("valkey_port", first_port(home, LOWEST_PORT)))),
         facts.get("valkey_password") or secrets.token_urlsafe(24),
         account,
     )
