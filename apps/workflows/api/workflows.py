@@ -75,7 +75,8 @@ class WorkflowsView(OrganizationView):
 
     def _save(self, request: Request) -> Answer:
         definition = check_definition(request.data)
-        existing = selectors.workflows().filter(name=definition.compiled.definition.name).first()
+        # Locked, so that of two edits of one state the second finds that the first has changed it.
+        existing = selectors.workflows().select_for_update().filter(name=definition.compiled.definition.name).first()
         if existing is not None:
             require_match(request, workflow_etag(existing))
         saved = save(self, request, definition, self.query_values["message"] or "")

@@ -17,7 +17,7 @@ MAX_EDGES = 50_000
 _NODE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
 NodeId = Annotated[str, Field(pattern=f"^{_NODE_ID.pattern}$")]
 ContextName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Schema = dict[str, Any]  # a JSON Schema, draft 2020-12
 Reducer = Literal["overwrite", "append", "merge", "add"]
 
