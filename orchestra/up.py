@@ -32,7 +32,7 @@ from orchestra.supervisor import Supervisor, Terminal, stop_left_behind
 from orchestra.welcome import welcome
 
 FIRST_WORD_SECONDS, SILENCE_SECONDS = 1.0, 2.0
-WEB_READY_SECONDS = 60.0
+WEB_READY_SECONDS = 120.0
 STOP_SIGNALS = {"postgres": signal.SIGINT}
 
 
