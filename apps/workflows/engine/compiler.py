@@ -25,6 +25,7 @@ from apps.workflows.engine.validation import MAX_ISSUES
 NODE_FIELDS = frozenset({"output", "status", "error", "visit"})
 MAX_EXPRESSIONS = 30_000
 MAX_CHARACTERS = 150_000  # of all expressions that need the evaluator's compiler, which takes 15 µs for each
+_MESSAGE = 1_000  # characters of a message; names in it may be of any length
 _EXPRESSION_COST = 20  # characters that take as long as what a compilation takes at the least
 _TOO_MANY_EXPRESSIONS = Issue(
     "",
@@ -369,7 +370,7 @@ class _Compiler:
     # ---- reports ----------------------------------------------------------------------------------
 
     def _report(self, where: str, code: str, message: str, fix: str | None = None) -> None:
-        self.issues.append(Issue(where, code, message, fix))
+        self.issues.append(Issue(where, code, shorten(message, _MESSAGE), fix))
         if len(self.issues) >= MAX_ISSUES:  # finding the nearest names of thousands of mistakes would take minutes
             raise DefinitionError(self.issues)
 
