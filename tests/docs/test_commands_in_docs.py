@@ -26,9 +26,10 @@ from tests.docs.blocks import DOCUMENTS, ROOT, Block, blocks
 SHELL = [block for block in blocks("sh", "bash") if not (block.remark or "").startswith("not run: ")]
 PROCESSES = [block for block in SHELL if block.remark == "processes"]
 PASTED = [block for block in SHELL if block not in PROCESSES]
-SECONDS = 120
+SECONDS = 240  # for a document: each command of it starts Python, and the machine may be busy
 
 pytestmark = [
+    pytest.mark.timeout(SECONDS + 60),
     pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed"),
     pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed"),
 ]
@@ -159,7 +160,7 @@ def test_a_killed_worker_is_seen_and_nothing_finished_is_repeated(orchestra: Run
 
     assert slow["status"] == "completed"
     assert ends.count("lost") == 1
-    assert ends.count("completed") == 10
+    assert ends.count("completed") == 15
 
 
 def test_the_processes_can_be_started_one_by_one(desk: Path, orchestra: RunningOrchestra) -> None:

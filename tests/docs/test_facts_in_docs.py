@@ -19,6 +19,7 @@ from apps.workflows.engine import cel_values, compiler, expressions, spec, templ
 from apps.workflows.engine.cel_functions import FUNCTIONS
 from apps.workflows.engine.states import NodeStatus, RunStatus
 from apps.workflows.services.transition.transition import Limits
+from orchestra.programs import worker
 from orchestra.up import add_options
 from tests.docs.blocks import DOCUMENTS, ROOT
 
@@ -91,8 +92,9 @@ def test_every_command_that_is_named_exists(path: Path) -> None:
 
 def test_every_setting_is_in_the_table_and_in_the_example() -> None:
     tree = ast.parse((ROOT / "orchestra" / "settings.py").read_text())
-    read = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env.")]
-    names = [str(node.args[0].value) for node in read if node.args and isinstance(node.args[0], ast.Constant)]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    read = [call for call in calls if re.fullmatch(r"env\.\w+", ast.unparse(call.func))]
+    names = [ast.literal_eval(call.args[0]) for call in read]
 
     assert len(names) > 20
     assert missing([f"| `{name}` |" for name in names], text_of(OPERATIONS)) == []
@@ -109,6 +111,20 @@ def test_every_option_of_up_is_in_the_table() -> None:
     add_options(Parser())  # type: ignore[arg-type]
 
     assert missing(options, text_of(OPERATIONS)) == []
+
+
+def test_the_worker_is_started_as_up_does_it() -> None:
+    flags = [part for part in worker(1, {}).argv if part.startswith("--") and "hostname" not in part]
+
+    assert missing([flag for flag in flags if flag != "--quiet"], text_of(OPERATIONS)) == []
+
+
+def test_the_map_has_every_app_and_every_directory_of_tests() -> None:
+    apps = [path.parent.name for path in (ROOT / "apps").glob("*/__init__.py")]
+    tests = [path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")]
+
+    assert missing([f"  {name}/" for name in apps], text_of(ROOT / "CONTRIBUTING.md")) == []
+    assert missing([f"`tests/{name}/`" for name in tests], text_of(ROOT / "CONTRIBUTING.md")) == []
 
 
 def test_every_exit_code_is_in_the_table() -> None:
