@@ -14,7 +14,7 @@ from apps.workflows.models import JournalEntry, RunEvent
 from apps.workflows.services import attempts, recovery
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.transition import again
-from apps.workflows.store import journal, progress
+from apps.workflows.store import journal, progress, writing
 from apps.workflows.store.database import transaction
 from tests.engine.documents import workflow
 from tests.workflows.probes import probe
@@ -224,9 +224,10 @@ def test_a_node_is_started_once_per_visit_whatever_happens(room, calls):
     row = room.node(run, "b")
 
     with transaction() as tx:
+        locked = progress.lock_run(tx, run)
         copy = progress.nodes(tx, [row.pk])[row.pk]
         copy.id = uuid4()
-        progress.insert_nodes(tx, [copy])
+        writing.write(tx, locked, locked.marking, writing.Decided(made=[copy]))
 
     assert [one.pk for one in room.nodes(run, "b")] == [row.pk]
 

@@ -27,7 +27,7 @@ from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.inputs import accepted_input
 from apps.workflows.services.runs import tell_of_start
 from apps.workflows.services.transition.transition import Transition
-from apps.workflows.store import definitions, forks, progress
+from apps.workflows.store import definitions, forks, progress, writing
 from apps.workflows.store.database import Transaction, patiently, transaction
 from apps.workflows.store.rows import ContextRow
 from apps.workflows.store.values import Packer, read_value
@@ -140,7 +140,7 @@ class _Fork:
     def _set_key(self, transition: Transition, key: str, value: JSON) -> None:
         """A write by nobody, before every other: what the key starts from."""
         write = ContextRow(key, 0, [-1], transition.packer.pack(value), "", None)
-        progress.insert_context(transition.tx, self.id, [write])
+        writing.insert_context(transition.tx, self.id, [write])
 
 
 def _version(run: Run, definition: JSON, by: str) -> WorkflowVersion:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ MANY_TRIES = 120  # about two minutes: what a finished piece of work is worth
 
 
 class Transaction:
-    """Statements inside one open transaction. They are sent ahead of their results wherever nobody reads those."""
+    """Statements inside one open transaction."""
 
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self.connection = connection
@@ -62,11 +62,6 @@ class Transaction:
         """A statement whose result nobody reads."""
         psycopg.Cursor(self.connection).execute(sql.encode(), parameters)
 
-    def insert(self, sql: str, columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> None:
-        """A statement that takes its rows from `unnest`, one array per column; nothing is sent for no rows."""
-        if records:
-            self.execute(sql, **{column: [record[column] for record in records] for column in columns})
-
 
 @contextmanager
 def transaction() -> Iterator[Transaction]:
@@ -74,7 +69,7 @@ def transaction() -> Iterator[Transaction]:
     django_connection.ensure_connection()
     connection = django_connection.connection
     try:
-        with connection.pipeline(), connection.transaction():
+        with connection.transaction():
             yield Transaction(connection)
     except psycopg.Error:
         if connection.closed or connection.broken:

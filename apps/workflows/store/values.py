@@ -21,7 +21,7 @@ select digest, content from workflows_blob where organization_id = %(organizatio
 """
 _WRITE = """
 insert into workflows_blob (id, organization_id, digest, content)
-select * from unnest(%(id)s::uuid[], %(organization)s::uuid[], %(digest)s::text[], %(content)s::text[])
+select * from json_to_recordset(%(records)s) as d(id uuid, organization uuid, digest text, content text)
 on conflict (organization_id, digest) do nothing
 """
 
@@ -51,7 +51,8 @@ class Packer:
             {"id": uuid7(), "organization": self.organization, "digest": digest, "content": content}
             for digest, content in self._large.items()
         ]
-        tx.insert(_WRITE, ("id", "organization", "digest", "content"), records)
+        if records:
+            tx.execute(_WRITE, records=orjson.dumps(records).decode())
         self._large.clear()
 
     def unpack(self, tx: Transaction, texts: Sequence[str | None]) -> list[JSON]:

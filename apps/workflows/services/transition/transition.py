@@ -26,7 +26,7 @@ from apps.workflows.services.transition import again, ending, maps, people
 from apps.workflows.services.transition.failures import error_of
 from apps.workflows.services.transition.saving import prepare_write
 from apps.workflows.services.transition.scope import Scope
-from apps.workflows.store import progress
+from apps.workflows.store import progress, writing
 from apps.workflows.store.database import Transaction
 from apps.workflows.store.rows import ContextRow, EventRow, NodeRow, RunRow
 from apps.workflows.store.values import Packer
@@ -148,13 +148,15 @@ class Transition:
         ending.settle_status(self)
         self.packer.write(self.tx)
         self._number_context()
-        progress.insert_nodes(self.tx, list(self.made.values()))
-        progress.update_nodes(self.tx, [row for row in self.changed.values() if row.id not in self.made])
-        progress.end_attempts(self.tx, self.attempts)
-        progress.open_attempts(self.tx, self.consequences.claimed)
-        progress.insert_events(self.tx, self.run, self.events)
-        progress.insert_context(self.tx, self.run.id, [write for write, _ in self.context])
-        progress.update_run(self.tx, self.run, self.marking.as_json())
+        decided = writing.Decided(
+            made=list(self.made.values()),
+            changed=[row for row in self.changed.values() if row.id not in self.made],
+            started=self.consequences.claimed,
+            ended=self.attempts,
+            events=self.events,
+            context=[write for write, _ in self.context],
+        )
+        writing.write(self.tx, self.run, self.marking.as_json(), decided)
         return self.consequences
 
     # ---- news -------------------------------------------------------------------------------------
