@@ -1,6 +1,5 @@
 """Runs: reading them and acting on them."""
 
-
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
