@@ -5,11 +5,13 @@ twice, whatever happens between: a wake-up only says when to look.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
+import structlog
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
@@ -20,7 +22,7 @@ from django_scopes import scopes_disabled
 from apps.accounts.access import access_of
 from apps.common import json
 from apps.common.database import release_connection
-from apps.common.errors import BadRequest, DomainError
+from apps.common.errors import BadRequest, DomainError, NotFound
 from apps.workflows import live, selectors
 from apps.workflows.engine.states import RUN_ENDED
 from apps.workflows.models import Run
@@ -31,9 +33,13 @@ PING_SECONDS = 15.0  # a comment that keeps proxies from closing a quiet stream
 LOOK_SECONDS = 5.0  # without a wake-up, while they arrive
 LOOK_OFTEN_SECONDS = 0.5  # while they do not
 MOST_DIGITS = 15  # of an event's number
+_SOCKET_PATH = re.compile(r"/v1/runs/([^/]+)/ws/?")
+_REASON = 40  # characters: a close frame holds 123 bytes
 RETRY_MILLISECONDS = 1_000  # how soon a browser connects again
 
 Event = dict[str, Any]
+
+log = structlog.get_logger(__name__)
 
 
 def wants_stream(request: HttpRequest) -> bool:
@@ -52,13 +58,14 @@ def stream_events(request: HttpRequest, ref: str) -> HttpResponseBase:
 
 def open_stream(request: HttpRequest, ref: str) -> tuple[UUID, int]:
     """The run that the caller may watch, and where to begin; raises as every endpoint does."""
-    access = access_of(request)
-    access.require("view")
-    after = _number(request.headers.get("Last-Event-ID") or request.GET.get("after") or "0")
-    with scopes_disabled():
-        run = selectors.find_run_of(access.organization, ref)
-    release_connection()
-    return run.pk, after
+    try:
+        access = access_of(request)
+        access.require("view")
+        after = _number(request.headers.get("Last-Event-ID") or request.GET.get("after") or "0")
+        with scopes_disabled():
+            return selectors.find_run_of(access.organization, ref).pk, after
+    finally:
+        release_connection()  # the thread of a WebSocket has no request whose end would give it back
 
 
 async def follow(run: UUID, after: int) -> AsyncIterator[list[Event]]:
@@ -81,22 +88,36 @@ async def follow(run: UUID, after: int) -> AsyncIterator[list[Event]]:
 
 
 async def websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """The same events over a WebSocket, one JSON text each; closes with 1000 after the last, 4404 or 4401 at once."""
+    """The same events over a WebSocket, one JSON text each; closes with 1000 after the last.
+
+    A refusal is told by a close code that a browser can read: 4000 and the HTTP status, such as 4401 or 4404.
+    """
     await receive()  # websocket.connect
-    try:
-        request = ASGIRequest({**scope, "type": "http", "method": "GET"}, None)  # type: ignore[arg-type]
-        ref = scope["path"].rstrip("/").split("/")[-2]
-        run, after = await sync_to_async(open_stream, thread_sensitive=False)(request, ref)
-    except DomainError as error:
-        await send({"type": "websocket.close", "code": 4000 + error.status, "reason": error.detail[:120]})
-        return
     await send({"type": "websocket.accept"})
+    try:
+        run, after = await _open_socket(scope)
+    except DomainError as error:
+        await send({"type": "websocket.close", "code": 4000 + error.status, "reason": error.detail[:_REASON]})
+        return
     sending = asyncio.ensure_future(_send_all(send, run, after))
     closing = asyncio.ensure_future(_until_closed(receive))
     await asyncio.wait({sending, closing}, return_when=asyncio.FIRST_COMPLETED)
+    if closing.done():
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        return
     closing.cancel()
-    if not sending.cancel():
-        await send({"type": "websocket.close", "code": 1000})
+    if broken := sending.exception():
+        log.warning("A stream broke off.", action="stream_failed", run_id=str(run), exc_info=broken)
+    await send({"type": "websocket.close", "code": 1011 if broken else 1000})
+
+
+async def _open_socket(scope: dict[str, Any]) -> tuple[UUID, int]:
+    found = _SOCKET_PATH.fullmatch(scope["path"])
+    if found is None:
+        raise NotFound(f"There is no stream at '{scope['path'][:60]}'.")
+    request = ASGIRequest({**scope, "type": "http", "method": "GET"}, None)  # type: ignore[arg-type]
+    return await sync_to_async(open_stream, thread_sensitive=False)(request, found[1])
 
 
 async def _send_all(send: Any, run: UUID, after: int) -> None:
