@@ -1,0 +1,1 @@
+"""How fast Orchestra is, beside others on the same servers; `benchmarks/README.md` tells how to read it."""

@@ -1,0 +1,43 @@
+"""Repeating, alternating and taking medians."""
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from benchmarks.contender import Contender, Took
+
+
+def alternating(
+    contenders: Sequence[Contender], work: Callable[[Contender], Took | None], repeats: int
+) -> dict[str, Took]:
+    """Let the contenders do the work in turn, so that a noisy minute is everybody's; give the median of each by name.
+
+    The first time of each does not count: connections, caches and plans are made then. Who goes first changes.
+    """
+    able = [contender for contender in contenders if work(contender) is not None]
+    took: dict[str, list[Took]] = {contender.name: [] for contender in able}
+    for number in range(repeats):
+        first = number % len(able)
+        for contender in (*able[first:], *able[:first]):
+            took[contender.name] += filter(None, [work(contender)])
+    return {name: middle(times) for name, times in took.items()}
+
+
+def middle(times: Sequence[Took]) -> Took:
+    """The median of each of the clocks."""
+    return Took(
+        median(took.seconds for took in times),
+        _median_of_known([took.database for took in times]),
+        _median_of_known([took.cpu for took in times]),
+    )
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that is not exceeded by this share of them."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def _median_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
