@@ -63,10 +63,13 @@ def _topological(needed: Sequence[Sequence[int]]) -> list[int]:
 
 def _circle(things: str, names: Sequence[str], needed: Sequence[Sequence[int]], order: Sequence[int]) -> Issue:
     placed = set(order)
-    way = [next(number for number in range(len(names)) if number not in placed)]
-    while way[-1] not in way[:-1]:
-        way.append(next(number for number in needed[way[-1]] if number not in placed))
-    circle = way[way.index(way[-1]) :]
+    here = next(number for number in range(len(names)) if number not in placed)
+    way: dict[int, None] = {}  # in the order in which it was gone
+    while here not in way:
+        way[here] = None
+        here = next(number for number in needed[here] if number not in placed)
+    steps = list(way)
+    circle = [*steps[steps.index(here) :], here]
     way_around = " → ".join(f"'{names[number]}'" for number in circle)
     message = f"These wait for each other in a circle: {shorten(way_around, 300)}."
     return Issue(pointer(things, circle[0], "depends_on"), "circle", message)
