@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.conf import settings
+
 from apps.workflows.engine.compiler import Compiled, compile_definition
 from apps.workflows.engine.spec import parse_definition
 from apps.workflows.store import definitions
@@ -17,7 +19,7 @@ def compiled_version(version: UUID, tx: Transaction | None = None) -> Compiled:
             document = definitions.document(own, version)
     else:
         document = definitions.document(tx, version)
-    compiled = compile_definition(parse_definition(document))
+    compiled = compile_definition(parse_definition(document), loop_bound=settings.ORCHESTRA_LOOP_BOUND)
     while len(_CACHE) >= _MOST:
         _CACHE.pop(next(iter(_CACHE)), None)
     _CACHE[version] = compiled
