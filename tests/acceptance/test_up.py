@@ -2,17 +2,20 @@
 
 import itertools
 import os
+import shutil
 import socket
 import subprocess
 import time
 
 import psutil
+import pytest
 
 from tests.acceptance.orchestra_process import ROOT, RunningOrchestra, Start, wait_until
 
 WARM_SECONDS = 8  # on an idle machine of two cores
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="This machine has no curl to paste the lines to.")
 def test_the_curl_lines_it_prints_work_when_pasted(orchestra: RunningOrchestra) -> None:
     lines = [line for line in orchestra.lines if line.startswith("curl ")]
 
