@@ -1,17 +1,30 @@
 """Reading workflows and runs, within the organization of the current scope."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Count, Prefetch, QuerySet
+from django.db.models.functions import Now
 
 from apps.accounts.models import Organization
 from apps.common.errors import NotFound
 from apps.common.selectors import find_by_id
 from apps.observability.models import LogLine
 from apps.workflows.engine.states import NODE_ENDED, RunStatus
-from apps.workflows.models import Approval, Attempt, ContextEntry, NodeRun, Run, RunEvent, Workflow, WorkflowVersion
+from apps.workflows.models import (
+    Approval,
+    Attempt,
+    ContextEntry,
+    NodeRun,
+    Run,
+    RunEvent,
+    Worker,
+    Workflow,
+    WorkflowVersion,
+)
 
 TASK = "task"  # the trigger of a run that was started as a task
 GOING_ON = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
@@ -87,6 +100,12 @@ def filtered_runs(filters: dict[str, Any]) -> QuerySet[Run]:
     if filters.get("created_before"):
         found = found.filter(created_at__lt=filters["created_before"])
     return found
+
+
+def has_living_workers() -> bool:
+    """Whether a worker has shown itself within a lease: when the last one dies nobody is left to say so."""
+    lease = timedelta(seconds=settings.ORCHESTRA_LEASE_SECONDS)
+    return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=Now() - lease).exists()
 
 
 def status_counts() -> dict[str, int]:

@@ -70,6 +70,6 @@ def _broker() -> str:
 
 def _workers() -> str:
     try:
-        return "ok" if Worker.objects.filter(stopped_at=None).exists() else "none is alive"
+        return "ok" if selectors.has_living_workers() else "none is alive"
     except (DatabaseError, *TRANSIENT):
         return "unknown: the database does not answer"
