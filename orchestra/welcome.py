@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from orchestra.access import Access
 
 HELLO = {
-    "definition": {"name": "hello", "nodes": {"greet": {"type": "agent", "agent": "echo"}}},
+    "definition": {"name": "hello", "nodes": {"greet": {"type": "agent", "agent": "echo", "input": "{{ inputs }}"}}},
     "input": {"text": "Hello"},
 }
 
