@@ -277,7 +277,9 @@ class EngineRoom:
 
     def attempts(self, run: UUID, node: str, *, index: int = -1) -> list[str]:
         """How the tries of a node ended, in order; `running` for one that has not."""
-        row = self.node(run, node, index=index)
+        return self.attempts_of(self.node(run, node, index=index))
+
+    def attempts_of(self, row: NodeRun) -> list[str]:
         return [attempt.outcome or "running" for attempt in Attempt.objects.filter(node_run=row).order_by("fence")]
 
     def workers(self) -> list[Worker]:

@@ -198,6 +198,31 @@ def test_a_hint_that_comes_again_is_harmless(room, calls):
     assert room.attempts(run, "a") == ["completed"]
 
 
+def test_a_hint_for_a_node_that_rests_comes_too_early(room, calls):
+    calls.fails("a", ValueError("no"))
+    run = room.start(workflow({"a": probe("a", retry={"attempts": 2, "delay": 60, "jitter": False})}))
+    room.work()
+
+    assert attempts.take(room.node(run, "a").pk, room.worker) is None
+    assert room.statuses(run) == {"a": "retrying"}
+
+
+def test_a_hint_for_an_item_whose_turn_has_not_come_comes_too_early(room, calls):
+    run = room.start(workflow({"m": {"type": "map", "over": [1, 2], "node": probe("i"), "max_parallel": 1}}))
+    room.begin(run, "m")
+
+    assert attempts.take(room.node(run, "m", index=1).pk, room.worker) is None
+    assert attempts.take(room.node(run, "m", index=0).pk, room.worker) is not None
+
+
+@pytest.mark.parametrize("act", ["pause", "cancel"])
+def test_a_hint_for_a_run_that_is_paused_or_over_claims_nothing(room, calls, act):
+    run = room.start(ONE)
+    getattr(room, act)(run)
+
+    assert attempts.take(room.node(run, "a").pk, room.worker) is None
+
+
 def test_of_many_who_take_one_node_one_gets_it(room, calls):
     run = room.start(ONE)
     node = room.node(run, "a").pk
