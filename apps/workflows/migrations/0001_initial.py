@@ -82,6 +82,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
+                        db_index=False,
                         related_name="items",
                         to="workflows.noderun",
                     ),
@@ -172,7 +173,7 @@ class Migration(migrations.Migration):
             model_name="noderun",
             name="run",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="nodes", to="workflows.run"
+                on_delete=django.db.models.deletion.CASCADE, db_index=False, related_name="nodes", to="workflows.run"
             ),
         ),
         migrations.CreateModel(
@@ -188,7 +189,11 @@ class Migration(migrations.Migration):
                 (
                     "run",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="context_entries", to="workflows.run"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        db_constraint=False,
+                        db_index=False,
+                        related_name="context_entries",
+                        to="workflows.run",
                     ),
                 ),
             ],
@@ -266,7 +271,11 @@ class Migration(migrations.Migration):
                 (
                     "run",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="events", to="workflows.run"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        db_constraint=False,
+                        db_index=False,
+                        related_name="events",
+                        to="workflows.run",
                     ),
                 ),
             ],
@@ -460,7 +469,10 @@ class Migration(migrations.Migration):
                 (
                     "node_run",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="journal", to="workflows.noderun"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        db_index=False,
+                        related_name="journal",
+                        to="workflows.noderun",
                     ),
                 ),
             ],
@@ -497,7 +509,11 @@ class Migration(migrations.Migration):
                 (
                     "node_run",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="attempts", to="workflows.noderun"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        db_constraint=False,
+                        db_index=False,
+                        related_name="attempts",
+                        to="workflows.noderun",
                     ),
                 ),
             ],

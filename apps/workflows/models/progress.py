@@ -1,4 +1,8 @@
-"""Runs and everything that happens in them. The engine writes these rows through `store`."""
+"""Runs and everything that happens in them. The engine writes these rows through `store`.
+
+A foreign key that begins a unique key or an index of its table has no index of its own. Attempts, events and context
+entries are only added in a transaction that holds the run's row, so the database does not check that it is there.
+"""
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -69,11 +73,11 @@ class Run(OrganizationModel):
 class NodeRun(OrganizationModel):
     """One visit of one node, or one item of a map."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="nodes")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="nodes", db_index=False)
     node = models.CharField(max_length=128)
     visit = models.PositiveIntegerField()
     index = models.IntegerField(default=-1)  # the place in its map; -1 for a visit
-    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="items")
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="items", db_index=False)
     depth = models.BigIntegerField(default=0)  # logical time, see engine/marking.py
     handler = models.CharField(max_length=60)  # node type
     queue = models.CharField(max_length=40, default="default")
@@ -131,7 +135,9 @@ class Attempt(models.Model):
         RELEASED = "released"  # handed back by a worker that stops
         CANCELLED = "cancelled"
 
-    node_run = models.ForeignKey(NodeRun, on_delete=models.CASCADE, related_name="attempts")
+    node_run = models.ForeignKey(
+        NodeRun, on_delete=models.CASCADE, related_name="attempts", db_constraint=False, db_index=False
+    )
     fence = models.BigIntegerField()
     worker = models.UUIDField()
     started_at = models.DateTimeField(db_default=Now())
@@ -149,7 +155,7 @@ class Attempt(models.Model):
 class RunEvent(models.Model):
     """Something that happened in a run: its history, the live stream's source, and what a fork is made from."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_constraint=False, db_index=False)
     seq = models.BigIntegerField()  # 1, 2, 3 ... without a gap
     type = models.CharField(max_length=30)
     node = models.CharField(max_length=128, blank=True, default="")
@@ -169,7 +175,9 @@ class RunEvent(models.Model):
 class ContextEntry(models.Model):
     """One write to a shared key of a run; the key's value is the fold of its writes in the order of their rank."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="context_entries")
+    run = models.ForeignKey(
+        Run, on_delete=models.CASCADE, related_name="context_entries", db_constraint=False, db_index=False
+    )
     key = models.CharField(max_length=128)
     seq = models.BigIntegerField()  # of the event that tells of it: the version
     rank = ArrayField(models.BigIntegerField())  # node order, then logical time: never the clock
@@ -187,7 +195,7 @@ class ContextEntry(models.Model):
 class JournalEntry(models.Model):
     """The result of one step inside an agent, so that a new attempt does not take it again."""
 
-    node_run = models.ForeignKey(NodeRun, on_delete=models.CASCADE, related_name="journal")
+    node_run = models.ForeignKey(NodeRun, on_delete=models.CASCADE, related_name="journal", db_index=False)
     position = models.PositiveIntegerField()
     name = models.CharField(max_length=200)
     result = models.TextField()  # JSON or a reference to a blob
