@@ -7,7 +7,7 @@ import pytest
 
 from apps.common.database import release_connection
 from apps.common.errors import Conflict, Fatal
-from apps.workflows.services import attempts
+from apps.workflows.services import acting, attempts, recovery
 from tests.engine.documents import workflow
 from tests.workflows.probes import probe
 
@@ -366,3 +366,24 @@ def test_a_cancelled_run_is_not_retried(room):
 
     with pytest.raises(Conflict, match="retried"):
         room.retry(run)
+
+
+# ---- what comes too late --------------------------------------------------------------------------
+
+
+def test_a_run_that_completes_just_before_its_deadline_is_noticed_stays_completed(room, monkeypatch):
+    run = room.finish(workflow({"a": {"values": {"v": 1}}}, timeout=60)).pk
+    monkeypatch.setattr("apps.workflows.store.recovery.late_runs", lambda tx: [run])
+
+    recovery.end_late_runs()
+
+    assert (room.status(run), room.output(run)) == ("completed", {"a": {"v": 1}})
+
+
+def test_a_child_that_completes_just_before_it_is_cancelled_stays_completed(room, monkeypatch):
+    run = room.finish(workflow({"a": {"values": {"v": 1}}})).pk
+    monkeypatch.setattr("apps.workflows.store.recovery.orphans", lambda tx, parent: [run])
+
+    acting.cancel_orphans()
+
+    assert (room.status(run), room.output(run)) == ("completed", {"a": {"v": 1}})

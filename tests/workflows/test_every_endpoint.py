@@ -14,6 +14,7 @@ import pytest
 from django.urls import URLPattern
 
 from apps.workflows import urls
+from apps.workflows.store.values import read_value
 from tests.engine.documents import workflow
 from tests.fixtures import client_with
 from tests.workflows.engine_room import EngineRoom
@@ -225,6 +226,9 @@ def test_a_large_value_of_another_organization_cannot_be_read_by_its_digest(worl
     run = other.finish(workflow({"a": {"values": {"v": "{{ inputs.v }}"}}}), {"v": reference})
 
     assert other.output(run) == {"a": {"v": reference}}
+    assert read_value(room.organization.pk, reference) == "s" * 80_000
+    with pytest.raises(KeyError):
+        read_value(charlie.organization.pk, reference)
 
 
 def test_an_idempotency_key_of_another_organization_answers_nothing(world, alice, charlie):
