@@ -13,7 +13,7 @@ from apps.workflows.engine.marking import Completion, advance, begin
 from tests.engine.documents import compiled, workflow
 from tests.engine.test_compiler import Names
 
-SECONDS = 2
+SECONDS = 10  # of CPU; two on a machine that does nothing else, while one of these once took thirty-four
 
 
 def nest(depth: int, around: Callable[[Any], Any], inner: Any = 1) -> Any:

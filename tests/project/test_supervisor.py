@@ -83,6 +83,9 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next(tmp_path: Path, supe
     names = stop_left_behind(tmp_path / "processes.json", {})
 
     assert names == ["child"]
+    ends = time.monotonic() + 10
+    while child.running and time.monotonic() < ends:
+        time.sleep(0.02)
     assert not child.running
 
 
