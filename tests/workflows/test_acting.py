@@ -196,7 +196,7 @@ def test_a_running_coroutine_is_stopped(room, calls):
     assert room.attempts(run, "a") == ["cancelled"]
 
 
-def test_the_log_and_progress_of_a_cancelled_body_change_nothing(room, calls):
+def test_the_log_and_progress_of_a_cancelled_body_change_nothing(room, calls, caplog):
     def work(task, ctx):
         ctx.progress(0.5, "half")
         room.cancel(ctx.run_id)
@@ -207,6 +207,7 @@ def test_the_log_and_progress_of_a_cancelled_body_change_nothing(room, calls):
     room.work()
 
     assert room.events(run)[-1].type == "run.cancelled"
+    assert "flush_failed" not in caplog.text
 
 
 def test_progress_is_told_while_a_node_runs(room, calls):
