@@ -36,7 +36,7 @@ order by index
 """
 _NEXT_ITEMS = f"""
 select {_NODE_COLUMNS} from workflows_noderun
-where parent_id = %(parent)s and status = 'queued' and available_at = '9999-01-01Z' and not id = any(%(known)s)
+where parent_id = %(parent)s and index >= %(first)s and status = 'queued' and available_at = '9999-01-01Z'
 order by index limit %(limit)s
 """
 _CANCEL_NODES = """
@@ -119,9 +119,9 @@ def stopped_nodes(tx: Transaction, run: UUID, visits: Iterable[tuple[str, int]])
     return [node_row(row) for row in tx.rows(_STOPPED_NODES, run=run, names=list(names), visits=list(numbers))]
 
 
-def next_items(tx: Transaction, parent: UUID, limit: int, known: Collection[UUID]) -> list[NodeRow]:
-    """The items of a map whose turn is next, but for the known ones."""
-    return [node_row(row) for row in tx.rows(_NEXT_ITEMS, parent=parent, limit=limit, known=list(known))]
+def next_items(tx: Transaction, parent: UUID, first: int, limit: int) -> list[NodeRow]:
+    """The items of a map from `first` on that wait for their turn, in order."""
+    return [node_row(row) for row in tx.rows(_NEXT_ITEMS, parent=parent, first=first, limit=limit)]
 
 
 def item_outputs(tx: Transaction, parent: UUID) -> list[Row]:

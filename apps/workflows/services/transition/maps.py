@@ -108,16 +108,19 @@ def _begin(transition: "Transition", parent: NodeRow, items: list[NodeRow]) -> N
 
 
 def _start_next(transition: "Transition", parent: NodeRow) -> None:
-    """Gives the next item its turn: one that was made here, or else one from the table."""
-    if waiting := transition.held.get(parent.id):
-        transition.activate(waiting.popleft())
-        return
-    known = [row.id for row in transition.rows.values() if row.parent_id == parent.id]
-    found = progress.next_items(transition.tx, parent.id, _wanted(transition, parent), known)
-    transition.rows.update((row.id, row) for row in found)
-    if found:
+    """Gives the next item its turn: one that was made here, or else one from the table.
+
+    The map remembers where it is, so that the items that have ended are not gone through again for each.
+    """
+    waiting = transition.held.get(parent.id)
+    if not waiting:
+        found = progress.next_items(transition.tx, parent.id, parent.state.get("next", 0), _wanted(transition, parent))
+        transition.rows.update((row.id, row) for row in found)
         waiting = transition.held[parent.id] = deque(found)
-        transition.activate(waiting.popleft())
+    if waiting:
+        row = waiting.popleft()
+        parent.state["next"] = row.index + 1
+        transition.activate(row)
 
 
 def _wanted(transition: "Transition", parent: NodeRow) -> int:
