@@ -53,6 +53,7 @@ ORCHESTRA_DRAIN_SECONDS: float = env.float("ORCHESTRA_DRAIN_SECONDS", default=2.
 ORCHESTRA_EGRESS_ALLOW: frozenset[str] = frozenset(filter(None, env.list("ORCHESTRA_EGRESS_ALLOW", default=[])))
 ORCHESTRA_PLUGINS: list[str] = list(filter(None, env.list("ORCHESTRA_PLUGINS", default=[])))
 ORCHESTRA_LIMITS: dict[str, int] = {}
+ORCHESTRA_FAILPOINTS: str = env.str("ORCHESTRA_FAILPOINTS", default="")  # only with DEBUG
 ORCHESTRA_LOOP_BOUND: int = env.int("ORCHESTRA_LOOP_BOUND", default=100)  # of an edge that closes a cycle
 
 # Django

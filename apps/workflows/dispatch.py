@@ -19,6 +19,7 @@ from celery import Celery
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from apps.common import failpoints
 from apps.common.redis import client
 
 WORK_TASK = "workflows.work"
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 def hint(node_runs: Iterable[tuple[UUID, str]]) -> None:
     """Tells the workers of claimable node runs, each with its queue."""
+    failpoints.reach("after_commit_before_publish")
     for node_run, name in list(node_runs)[:MOST_HINTS]:
         _publisher().put(("hint", str(node_run), name))
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from apps.common import failpoints
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
 from apps.common.errors import NotFound
@@ -44,7 +45,9 @@ def work(node_run: UUID, leases: Leases) -> None:
 
 def _see_through(claim: Claim, leases: Leases) -> Claim | None:
     try:
-        return _settler.settle(claim, execute(claim, leases), leases)
+        outcome = execute(claim, leases)
+        failpoints.reach("before_complete")
+        return _settler.settle(claim, outcome, leases)
     except BaseException:
         leases.let_go(claim.row)  # so that the recovery sees that nobody here works on it any more
         raise

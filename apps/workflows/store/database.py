@@ -10,7 +10,10 @@ import django.db
 import psycopg
 from django.db import connection as django_connection
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row, scalar_row
+
+from apps.common import failpoints
 
 T = TypeVar("T")
 
@@ -71,10 +74,17 @@ def transaction() -> Iterator[Transaction]:
     try:
         with connection.transaction():
             yield Transaction(connection)
+        if failpoints.is_armed("commit_then_raise") and not is_open(connection):
+            failpoints.reach("commit_then_raise", psycopg.OperationalError)
     except psycopg.Error:
         if connection.closed or connection.broken:
             django_connection.close()  # the next use gets a living one
         raise
+
+
+def is_open(connection: "psycopg.Connection[Any]") -> bool:
+    """Whether the connection is inside a transaction."""
+    return connection.info.transaction_status != TransactionStatus.IDLE
 
 
 def patiently(act: Callable[[], T], *, tries: int = TRIES) -> T:

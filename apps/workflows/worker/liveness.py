@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import connection as django_connection
 
+from apps.common import failpoints
 from apps.workflows.services.leases import Leases
 from apps.workflows.store import workers
 from apps.workflows.store.database import Transaction
@@ -70,6 +71,7 @@ class Liveness:
                 log.warning("The heartbeat does not reach the database.", action="heartbeat_failed", error=str(error))
 
     def _look_after(self, *, beat: bool) -> None:
+        failpoints.reach("beat_stall")
         tx = Transaction(self._connected())
         if not self.leads:
             self.leads = workers.lock(tx.connection, workers.LEADER_KEY)
