@@ -160,10 +160,17 @@ def test_whatever_async_code_raises_is_the_failure_of_its_node(room, calls, coro
     assert run.status == "failed"
 
 
-UNUSABLE = [math.nan, {"x": [math.inf]}, object(), 2**70, lambda: 1, [[[{1: {2: object()}}]]]]
+UNUSABLE = {
+    "nan": math.nan,
+    "an infinity inside": {"x": [math.inf]},
+    "an object": object(),
+    "a huge number": 2**70,
+    "a function": lambda: 1,
+    "an object deep inside": [[[{1: {2: object()}}]]],
+}
 
 
-@pytest.mark.parametrize("output", UNUSABLE, ids=repr)
+@pytest.mark.parametrize("output", UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_an_output_that_is_no_json_fails_the_node(room, calls, output):
     calls["a"] = lambda task, ctx: output
 
