@@ -6,8 +6,8 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        """Tell the lower app and the OpenAPI generator what only this app knows."""
-        from apps.accounts import schema, selectors  # noqa: F401, PLC0415 - models are ready only now
+        """Tell the lower app what only this app knows."""
+        from apps.accounts import selectors  # noqa: PLC0415 - models are ready only now
         from apps.common import commands  # noqa: PLC0415
 
         commands.register(selectors.organization_for_command)

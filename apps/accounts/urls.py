@@ -2,7 +2,10 @@
 
 from django.urls import path
 
-from apps.accounts import api
+from apps.accounts import (
+    api,
+    schema,  # noqa: F401 - describes signing in to the OpenAPI generator, which only a process with addresses needs
+)
 
 urlpatterns = [
     path("v1/auth/token", api.TokenView.as_view()),

@@ -1,16 +1,19 @@
-"""The one Redis client of a process. What Redis holds are hints: callers go on without it when it is silent."""
+"""The one Redis client of a process. What Redis holds are hints: callers go on without it when it is silent.
+
+Its library is imported when Redis is asked for the first time: that takes a quarter of the start of a command, and few
+of them ask.
+"""
 
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from django.conf import settings
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 T = TypeVar("T")
 
@@ -23,8 +26,12 @@ _silent_until = 0.0
 
 
 @cache
-def client() -> Redis:
+def client() -> "Redis":
     """Give the client; it fails fast instead of trying again."""
+    from redis import Redis  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
     return Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=ANSWER_SECONDS,
@@ -33,8 +40,10 @@ def client() -> Redis:
     )
 
 
-def ask(question: Callable[[Redis], T]) -> T | None:
+def ask(question: Callable[["Redis"], T]) -> T | None:
     """Give Redis's answer, or None when it gives none (or gave none a moment ago)."""
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
     global _silent_until  # noqa: PLW0603 - one state for the one client
     if time.monotonic() < _silent_until:
         return None

@@ -5,15 +5,17 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, Literal, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
 from pydantic import Field, JsonValue
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from apps.common import json as strict_json
 from apps.common.errors import DomainError, Fatal, Retryable
-from apps.integrations.egress import Response, fetch
 from apps.integrations.tools import ToolContext, tool
+
+if TYPE_CHECKING:
+    from apps.integrations.egress import Response
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -59,6 +61,8 @@ async def request(
     after the time that `Retry-After` asks for; other statuses from 400 on are final errors. With `fail_on_status`
     false every answer is a result. A request that changes something carries an Idempotency-Key.
     """
+    from apps.integrations.egress import fetch  # noqa: PLC0415 - httpx is slow to import, and most commands never ask
+
     content, content_type = _content(json, body)
     answer = await fetch(
         method, url, headers=_headers(headers, method, content_type, ctx), content=content, timeout=timeout
@@ -90,7 +94,7 @@ def _headers(
     return headers
 
 
-def _failure(method: Method, answer: Response) -> Retryable | Fatal:
+def _failure(method: Method, answer: "Response") -> Retryable | Fatal:
     said = " ".join(answer.text[: EXCERPT_CHARACTERS + 1].split())
     excerpt = f": {said[:EXCERPT_CHARACTERS]}" if said else ""
     message = f"{method} {answer.url.split('?', maxsplit=1)[0]} answered {answer.status}{excerpt}"
@@ -116,7 +120,7 @@ def _seconds_until(date: str) -> float:
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
 
 
-def _shown(answer: Response) -> HttpAnswer:
+def _shown(answer: "Response") -> HttpAnswer:
     shown = HttpAnswer(
         status=answer.status, url=answer.url, headers=dict(answer.headers), duration_ms=answer.duration_ms
     )
@@ -131,6 +135,6 @@ def _shown(answer: Response) -> HttpAnswer:
         return {**shown, "body_base64": base64.b64encode(answer.body).decode()}
 
 
-def _is_json(answer: Response) -> bool:
+def _is_json(answer: "Response") -> bool:
     kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
     return bool(answer.body) and (kind == "application/json" or kind.endswith("+json"))
