@@ -18,25 +18,31 @@ from orchestra.connect import point_django_at
 from orchestra.settings import BASE_DIR
 from orchestra.supervisor import Program
 
-pytest_plugins = ["tests.fixtures"]
+pytest_plugins = ["tests.fixtures", "tests.sharing"]
 
 HOMES = BASE_DIR / ".orchestra" / "tests"
 # A test database may be lost, and must be quick.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Hash passwords at once: a real hash takes most of a second by design."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    if not hasattr(config, "workerinput"):  # once, before several processes start
+        _remove_left_behind()
+
+
+def _remove_left_behind() -> None:
+    """Delete what test processes left that were killed."""
+    HOMES.mkdir(parents=True, exist_ok=True)
+    for home in HOMES.iterdir():
+        if not psutil.pid_exists(int(home.name)):
+            _remove(home)
 
 
 @pytest.fixture(scope="session")
 def services_home() -> Iterator[Path]:
     """A directory for the embedded services of this test process, named by its pid."""
-    HOMES.mkdir(parents=True, exist_ok=True)
-    for home in HOMES.iterdir():
-        if not psutil.pid_exists(int(home.name)):
-            _remove(home)
     home = HOMES / str(os.getpid())
     home.mkdir()
     yield home
