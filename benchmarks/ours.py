@@ -21,7 +21,7 @@ from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.runs import Order, start_run
 from apps.workflows.services.versions import Source, save_workflow
 from benchmarks.contender import Took
-from benchmarks.house import House, wait_until
+from benchmarks.house import House, wait_until, worker_cpu
 from benchmarks.report import OURS
 from orchestra.access import Access
 
@@ -54,12 +54,12 @@ class Ours:
         """See Contender.runs."""
         definition = chain_of(nodes, seconds)
         version = self.saved(f"runs-{nodes}-{seconds:g}".replace(".", "-"), json.dumps(definition))
-        cpu, began = self.house.worker_cpu(), time.perf_counter()
+        cpu, began = worker_cpu(self.house), time.perf_counter()
         with ThreadPoolExecutor(SUBMITTERS) as pool:
             started = list(pool.map(lambda _: self._start(version), range(runs)))
         self._wait_for(started)
         ended = time.perf_counter()
-        return Took(ended - began, self._by_database(started), self.house.worker_cpu() - cpu)
+        return Took(ended - began, self._by_database(started), worker_cpu(self.house) - cpu)
 
     def wait_until_idle(self) -> None:
         """Return once no run goes on."""
@@ -79,12 +79,12 @@ class Ours:
 
     def _over_http(self, name: str, definition: Definition, given: dict[str, Any] | None = None) -> Took:
         self.saved(name, json.dumps(definition))
-        cpu, began = self.house.worker_cpu(), time.perf_counter()
+        cpu, began = worker_cpu(self.house), time.perf_counter()
         run = self.client.post(f"/v1/workflows/{name}/run?wait=60", {"input": given or {}})
         ended = time.perf_counter()
         if run["status"] != "completed":
             raise RuntimeError(f"The run of {name} is {run['status']}: {run['error']}")
-        return Took(ended - began, self._by_database([UUID(run["id"])]), self.house.worker_cpu() - cpu)
+        return Took(ended - began, self._by_database([UUID(run["id"])]), worker_cpu(self.house) - cpu)
 
     def _start(self, version: WorkflowVersion) -> UUID:
         with scope(organization=self.organization):

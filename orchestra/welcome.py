@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from orchestra.access import Access
 
+READY = "Ctrl-C stops everything and keeps the state."
 HELLO = {
     "definition": {"name": "hello", "nodes": {"greet": {"type": "agent", "agent": "echo", "input": "{{ inputs }}"}}},
     "input": {"text": "Hello"},
@@ -23,7 +24,7 @@ def welcome(access: Access) -> Iterator[str]:
     )
     yield from curl_lines(access)
     yield ""
-    yield "Ctrl-C stops everything and keeps the state."
+    yield READY
 
 
 def box(*lines: str) -> Iterator[str]:
