@@ -1,0 +1,1 @@
+"""Faults on purpose: a real Orchestra under load, broken by a plan, and what came of its runs."""
