@@ -173,6 +173,7 @@ def database(url: str) -> dict[str, Any]:
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,  # keepalives do not help what waits for a network that is cut to take a statement
         "options": "-c statement_timeout=30s -c lock_timeout=3s -c idle_in_transaction_session_timeout=10s",
     }
     return config

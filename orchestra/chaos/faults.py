@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ class Faults:
     running: House | None  # nothing can be done where there is none
     say: Say
     proxies: dict[str, FaultProxy] = field(default_factory=dict)
-    happenings: list[Happening] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)  # to processes
+    done: Counter[str] = field(default_factory=Counter)  # how often each
     _frozen: dict[int, threading.Timer] = field(default_factory=dict)
 
     @property
@@ -49,6 +51,7 @@ class Faults:
     def do(self, step: Step) -> None:
         """Do one step of a plan, and say what it came to."""
         came_to = self._known()[step.fault](step)
+        self.done[step.fault] += 1
         self.say(f"{step.fault.replace('_', ' ')}: {came_to}")
 
     def follow(self, steps: list[Step], began: float) -> None:

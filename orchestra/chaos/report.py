@@ -56,7 +56,6 @@ def report_on(stage: Stage, verdict: Verdict, demands: list[Demand], began: floa
         ],
     }
     wrong = {name: found for name, found in wrong.items() if found}
-    faults = [happening.fault for happening in stage.faults.happenings]
     return Report(
         scenario=stage.options.scenario,
         ok=not wrong and all(demand.met for demand in demands),
@@ -72,7 +71,7 @@ def report_on(stage: Stage, verdict: Verdict, demands: list[Demand], began: floa
         statuses={str(status): count for status, count in sorted(statuses.items())},
         unanswered=dict(stage.submitted.unanswered),
         attempts=verdict.attempts,
-        faults={fault: faults.count(fault) for fault in sorted(set(faults))},
+        faults=dict(sorted(stage.faults.done.items())),
         submit_seconds=_spread(stage.answered()),
         resume_seconds={fault: _spread(times) for fault, times in verdict.resumed.items()},
         figures=stage.figures,

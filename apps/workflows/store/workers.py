@@ -47,6 +47,15 @@ from living where living.id = w.id and (living.late or not living.locked)
 returning w.id, w.name, w.stop_reason
 """
 _DEAD = f"{_LIVING} select id from living where late or not locked"
+# A frozen leader keeps its lock, and nobody else would take back what it holds.
+_DEPOSE = """
+select pg_terminate_backend(leader.pid) from pg_locks leader
+join pg_locks own on own.pid = leader.pid and own.locktype = 'advisory' and own.classid = leader.classid
+join workflows_worker w on w.lock_key::oid = own.objid
+where leader.locktype = 'advisory' and leader.classid = %(lock_class)s::oid and leader.objid = %(leader_key)s::oid
+    and leader.granted and leader.database = (select oid from pg_database where datname = current_database())
+    and w.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s)
+"""
 _FORGET = "delete from workflows_worker where stopped_at < clock_timestamp() - interval '7 days'"
 _HELD = "select id, fence from workflows_noderun where id = any(%(ids)s) and status in ('running', 'queued')"
 
@@ -75,6 +84,11 @@ def bury(tx: Transaction, lease: float) -> list[dict[str, Any]]:
     """Notes which workers have died or frozen since the last look: id, name and reason of each."""
     tx.execute(_FORGET)
     return tx.rows(_BURY, lease=lease, lock_class=LOCK_CLASS)
+
+
+def depose(tx: Transaction, lease: float) -> bool:
+    """Ends the session of a leader whose heartbeat is older than a lease; whether there was one."""
+    return bool(tx.values(_DEPOSE, lease=lease, lock_class=LOCK_CLASS, leader_key=LEADER_KEY))
 
 
 def dead(tx: Transaction, lease: float) -> list[UUID]:

@@ -75,6 +75,8 @@ class Liveness:
         tx = Transaction(self._connected())
         if not self.leads:
             self.leads = workers.lock(tx.connection, workers.LEADER_KEY)
+        if beat and not self.leads and workers.depose(tx, settings.ORCHESTRA_LEASE_SECONDS):
+            log.warning("The leader of the recovery is frozen; another worker follows.", action="leader_deposed")
         if beat and not workers.beat(tx, self.leases.worker, leads=self.leads):
             log.warning(
                 "This worker had been given up for dead and goes on.", action="worker_revived", worker=self.name
@@ -109,5 +111,6 @@ _PARAMETERS = frozenset(
         "keepalives_idle",
         "keepalives_interval",
         "keepalives_count",
+        "tcp_user_timeout",
     }
 )
