@@ -48,6 +48,7 @@ ORCHESTRA_BASE_URL: str = env.str("ORCHESTRA_BASE_URL", default=_ADDRESS).rstrip
 ORCHESTRA_WORKERS: int = env.int("ORCHESTRA_WORKERS", default=1)  # worker processes that `up` starts
 ORCHESTRA_WORKER_CONCURRENCY: int = env.int("ORCHESTRA_CONCURRENCY", default=50)  # threads of one worker
 ORCHESTRA_WEB_THREADS: int = env.int("ORCHESTRA_WEB_THREADS", default=64)
+ORCHESTRA_WEB_ROOM: int = env.int("ORCHESTRA_WEB_ROOM", default=1000)  # requests answered or in line for a thread
 ORCHESTRA_LEASE_SECONDS: float = env.float("ORCHESTRA_LEASE_SECONDS", default=10.0)
 ORCHESTRA_DRAIN_SECONDS: float = env.float("ORCHESTRA_DRAIN_SECONDS", default=2.0)
 ORCHESTRA_EGRESS_ALLOW: frozenset[str] = frozenset(filter(None, env.list("ORCHESTRA_EGRESS_ALLOW", default=[])))

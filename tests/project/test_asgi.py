@@ -1,5 +1,8 @@
 """Which requests go to the event loop, and what is done for the others."""
 
+import json
+from typing import Any
+
 import pytest
 
 from orchestra import asgi
@@ -24,21 +27,26 @@ def test_a_stream_is_known_by_path_and_accept_header(path: str, accept: bytes, *
     assert is_stream(scope) is stream
 
 
-async def test_an_answer_waits_until_the_body_that_it_refuses_has_been_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = [{"type": "http.request", "body": b"x" * 1000, "more_body": number < 9} for number in range(10)]
-    sent = []
+async def test_who_finds_no_room_is_told_so_and_when_to_come_again() -> None:
+    sent: list[Any] = []
 
-    async def refuse(_scope: asgi.Scope, _receive: asgi.Receive, send: asgi.Send) -> None:
-        await send({"type": "http.response.start", "status": 413, "headers": []})
+    async def send(message: Any) -> None:
+        sent.append(message)
 
-    async def receive() -> object:
-        return parts.pop(0)
+    await asgi.turn_away(scope_of("/v1/runs"), nothing, send)
 
-    async def send(message: object) -> None:
-        sent.append((message, len(parts)))
+    start, body = sent
+    headers = dict(start["headers"])
+    problem = json.loads(body["body"])
+    assert (start["status"], problem["code"], problem["status"]) == (503, "busy", 503)
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert int(headers[b"retry-after"]) >= 1
+    assert headers[b"x-request-id"].decode() == problem["request_id"]
 
-    monkeypatch.setattr(asgi, "requests", refuse)
 
-    await asgi.application({"type": "http", "path": "/v1/workflows", "headers": []}, receive, send)
+def scope_of(path: str) -> asgi.Scope:
+    return {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [], "http_version": "1.1"}
 
-    assert [left for _, left in sent] == [0]
+
+async def nothing() -> Any:
+    raise AssertionError("nobody reads")
