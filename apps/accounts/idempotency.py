@@ -30,7 +30,9 @@ _VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
 _FIRST_ERROR_STATUS = 400
 
 
-def run_once(request: Request, work: Callable[[], Answer], *, conceal: Collection[str] = ()) -> Response:
+def run_once(
+    request: Request, work: Callable[[], Answer], *, conceal: Collection[str] = (), is_transaction: bool = False
+) -> Response:
     """Answer with the work's status and body; under an `Idempotency-Key` it is done once and answered again for a day.
 
     The work runs in one transaction with the row that remembers its answer:
@@ -39,9 +41,13 @@ def run_once(request: Request, work: Callable[[], Answer], *, conceal: Collectio
     2. Committed: the second finds the row and gives the first answer again. Rolled back: the second does the work.
     3. An error, raised or answered, rolls everything back and is not remembered.
 
-    Fields named in `conceal` (a secret shown once) are null in a repeated answer.
+    Fields named in `conceal` (a secret shown once) are null in a repeated answer. Work that is one transaction already
+    (`is_transaction`) gets no other one around it where there is no key.
     """
     key = request.headers.get(HEADER)
+    if key is None and is_transaction:
+        status, body = work()
+        return Response(body, status)
     with transaction.atomic():
         if key is None:
             return _done(*work())

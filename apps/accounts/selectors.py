@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django_scopes import scopes_disabled
 
 from apps.accounts.models import ApiKey, Membership, Organization, User
+from apps.common.database import first_row
 from apps.common.errors import NotFound
 
 _KEY_FIELDS = [field.attname for field in ApiKey._meta.concrete_fields]
@@ -19,15 +20,13 @@ _KEY_BY_PUBLIC_ID = f"""
 SELECT {", ".join(f"one.{name}" for name in _KEY_FIELDS)},
        {", ".join(f"organization.{name}" for name in _ORGANIZATION_FIELDS)}
 FROM accounts_apikey AS one JOIN accounts_organization AS organization ON organization.id = one.organization_id
-WHERE one.public_id = %s
+WHERE one.public_id = %(public_id)s
 """  # noqa: S608 - made of column names
 
 
 def api_key_by_public_id(public_id: str) -> ApiKey | None:
     """Give the key with its organization, in one query; which organization is what the caller wants to know."""
-    with connection.cursor() as cursor:
-        cursor.execute(_KEY_BY_PUBLIC_ID, [public_id])
-        row = cursor.fetchone()
+    row = first_row(_KEY_BY_PUBLIC_ID, public_id=public_id)
     if row is None:
         return None
     key = ApiKey.from_db(connection.alias, _KEY_FIELDS, row[: len(_KEY_FIELDS)])

@@ -17,7 +17,7 @@ from apps.common.serializers import checked, json_object
 from apps.workflows import selectors
 from apps.workflows.api.tasks import OneTaskView, TaskStatusView, TasksView
 from apps.workflows.api.waiting import WAIT, answer_when_ended
-from apps.workflows.api.workflows import WorkflowsView, start, start_inline
+from apps.workflows.api.workflows import WorkflowsView, start, start_inline, wanted_version
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Run, Workflow
 from apps.workflows.serializers.older import (
@@ -89,7 +89,7 @@ class ExecuteView(OrganizationView):
     def post(self, request: Request, ref: str) -> Response:
         """Start a run of a saved workflow with `input_data`."""
         order = checked(RunOrderSerializer, request)
-        version = versions.find_version(selectors.find_workflow(ref), order.get("version"))
+        version = wanted_version(self, ref, order)
         return answer_when_ended(self, request, lambda: start(self, version, order), show=started_execution)
 
 

@@ -32,12 +32,19 @@ def answer_when_ended(
     start: Callable[[], UUID],
     *,
     show: Callable[[Run], dict[str, JSON]] = started_run,
+    show_new: Callable[[UUID], dict[str, JSON]] | None = None,
 ) -> Response:
     """Starts a run once per Idempotency-Key and answers 202, or 200 when it ends within `?wait=` seconds.
 
-    When too many answers are held already, this one is given at once. `show` gives the answer's body, with an `id`.
+    When too many answers are held already, this one is given at once. `show` gives the answer's body, with an `id`;
+    `show_new` that of a run which has just been added, where that takes no reading.
     """
-    accepted = run_once(request, lambda: (202, show(selectors.find_run(start()))))
+
+    def begin() -> dict[str, JSON]:
+        run = start()
+        return show_new(run) if show_new else show(selectors.find_run(run))
+
+    accepted = run_once(request, lambda: (202, begin()), is_transaction=True)
     seconds = view.query_values.get("wait") or 0
     if not seconds or not _room.acquire(blocking=False):
         return accepted

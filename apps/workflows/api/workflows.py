@@ -22,7 +22,7 @@ from apps.workflows import selectors
 from apps.workflows.api.waiting import WAIT, answer_when_ended
 from apps.workflows.engine.errors import Issue
 from apps.workflows.models import Workflow, WorkflowVersion
-from apps.workflows.serializers.runs import StartedRun
+from apps.workflows.serializers.runs import StartedRun, new_run
 from apps.workflows.serializers.workflows import (
     DiffView,
     InlineRunSerializer,
@@ -202,9 +202,8 @@ class RunWorkflowView(OrganizationView):
     def post(self, request: Request, ref: str) -> Response:
         """Start a run: 202 at once, or with `?wait=` seconds 200 when it has ended in that time."""
         order = checked(RunOrderSerializer, request)
-        workflow = selectors.find_workflow(ref)
-        version = versions.find_version(workflow, order.get("version"))
-        return answer_when_ended(self, request, lambda: start(self, version, order))
+        version = wanted_version(self, ref, order)
+        return answer_when_ended(self, request, lambda: start(self, version, order), show_new=new_run)
 
 
 class InlineRunView(OrganizationView):
@@ -215,8 +214,18 @@ class InlineRunView(OrganizationView):
         order = checked(InlineRunSerializer, request)
         definition = check_definition(order["definition"], at="/definition")
         return answer_when_ended(
-            self, request, lambda: start_inline(self, order["definition"], definition, order, trigger="api")
+            self,
+            request,
+            lambda: start_inline(self, order["definition"], definition, order, trigger="api"),
+            show_new=new_run,
         )
+
+
+def wanted_version(view: OrganizationView, ref: str, order: dict[str, JSON]) -> WorkflowVersion:
+    """The version of the workflow with this name or id that an order asks for; raises NotFound."""
+    number = order.get("version")
+    named = selectors.version_to_run(view.access.organization, ref, number)
+    return named or versions.find_version(selectors.find_workflow(ref), number)
 
 
 def save(view: OrganizationView, request: Request, definition: Checked, message: str) -> Saved:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from apps.common.json import JSON
 from apps.observability.models import LogLine
 from apps.workflows import selectors
-from apps.workflows.engine.states import RUN_ENDED
+from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, NodeRun, Run, RunEvent, Worker
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.context_keys import Write, folded
@@ -161,6 +161,12 @@ def started_run(run: Run) -> dict[str, JSON]:
         return started.model_dump(mode="json", exclude={"output", "error"})
     (output,) = read_values(run.organization_id, [run.output])
     return started.model_copy(update={"output": output}).model_dump(mode="json")
+
+
+def new_run(run: UUID) -> dict[str, JSON]:
+    """The same for a run that has just been queued; nothing is read."""
+    url = f"/v1/runs/{run}"
+    return {"id": str(run), "status": RunStatus.PENDING, "url": url, "events_url": f"{url}/events"}
 
 
 def run_detail(run: Run, *, fields: Collection[str] = (), every_node: bool = False) -> dict[str, JSON]:
