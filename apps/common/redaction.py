@@ -8,7 +8,8 @@ HIDDEN = "***"
 
 # Fields whose value is a secret whatever it looks like.
 SECRET_FIELDS = frozenset(
-    {"access_token", "api_key", "authorization", "cookie", "password", "refresh", "refresh_token", "secret", "token"}
+    {"access_token", "api_key", "auth_token", "authorization", "client_secret", "cookie", "password", "private_key"}
+    | {"proxy_authorization", "refresh", "refresh_token", "secret", "set_cookie", "token"}
 )
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -50,4 +51,5 @@ def redacted(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Map
 
 
 def _is_secret(name: object) -> bool:
-    return isinstance(name, str) and name.lower() in SECRET_FIELDS
+    # A header is written with dashes, and often has an X before its name.
+    return isinstance(name, str) and name.lower().replace("-", "_").removeprefix("x_") in SECRET_FIELDS
