@@ -141,17 +141,21 @@ class Unavailable(DomainError):
 class Retryable(Exception):
     """A tool or an agent failed in a way that may go better the next time."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None, code: str = "retryable") -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, code: str = "retryable", in_doubt: bool = False
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after  # seconds that the other side asked for
         self.code = code
+        self.in_doubt = in_doubt  # the call went out, and may have taken effect
 
 
 class Fatal(Exception):
     """A tool or an agent failed in a way that trying again will not mend."""
 
-    def __init__(self, message: str, *, code: str = "fatal") -> None:
+    def __init__(self, message: str, *, code: str = "fatal", in_doubt: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.in_doubt = in_doubt  # the call went out, and may have taken effect

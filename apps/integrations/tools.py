@@ -1,7 +1,7 @@
 """What a tool is: a typed function with a name, a description and JSON Schemas."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar, get_type_hints, overload
@@ -16,6 +16,12 @@ from apps.common.validation import describe_failure, invalid_input
 from apps.integrations import registry
 
 Effect = Literal["read", "write", "external_write"]
+# What may be done about a call of which nobody knows whether it took effect.
+Repeat = Literal[
+    "free",  # call again: it changes nothing
+    "keyed",  # call again with the same idempotency key: the other side does it once
+    "ask",  # it might take effect twice: somebody has to find out
+]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
@@ -60,6 +66,13 @@ class Tool:
     effect: Effect  # read: changes nothing; write: changes rows of ours; external_write: changes the outside world
     timeout: float  # seconds
     function: Callable[..., Any]
+    repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None  # None: as `effect` says
+
+    def repeat_of(self, arguments: Mapping[str, Any]) -> Repeat:
+        """Give what may be done about a call with these checked arguments that may have taken effect."""
+        if self.repeat is None:
+            return "free" if self.effect == "read" else "ask"
+        return self.repeat if isinstance(self.repeat, str) else self.repeat(arguments)
 
     @property
     def origin(self) -> str:
@@ -93,9 +106,8 @@ class Tool:
             checked = self._result.validate_python(value)
             output: JSON = self._result.dump_python(checked, mode="json", by_alias=True)
         except ValueError as error:  # pydantic's validation and serialization errors both are one
-            raise Fatal(
-                describe_failure(f"The result of tool '{self.name}' is invalid", error), code="invalid_output"
-            ) from None
+            message = describe_failure(f"The result of tool '{self.name}' is invalid", error)
+            raise Fatal(message, code="invalid_output", in_doubt=True) from None
         return output
 
     @cached_property
@@ -146,6 +158,7 @@ def tool(
     name: str | None = None,
     effect: Effect = "read",
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -156,6 +169,7 @@ def tool(
     name: str | None = None,
     effect: Effect = "read",
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None,
 ) -> Function | Callable[[Function], Function]:
     """Register a function as a tool that agents, workflows and the API can call.
 
@@ -171,9 +185,13 @@ def tool(
 
     `name` defaults to the function's name; give tools of one service a common prefix (`crm.find_customer`).
     `effect` is "read", "write" (rows of this platform) or "external_write" (the outside world is changed).
+    `repeat` says what may be done when a crash leaves it unknown whether a call took effect: "free" (call again, it
+    changes nothing: the default of "read"), "keyed" (call again, `ctx.idempotency_key` makes sure that it happens
+    once) or "ask" (a person finds out: the default of the others). A function of the arguments may decide.
     `timeout` in seconds ends an async call; a sync function has to watch `ctx.cancelled()` by itself.
 
-    To fail, raise Retryable (trying again may help; `retry_after` in seconds) or Fatal (it will not).
+    To fail, raise Retryable (trying again may help; `retry_after` in seconds) or Fatal (it will not). Both say that
+    the call took no effect; with `in_doubt=True` that it may have.
     """
 
     def register(function: Function) -> Function:
@@ -184,6 +202,7 @@ def tool(
                 effect=effect,
                 timeout=timeout,
                 function=function,
+                repeat=repeat,
             )
         )
         return function

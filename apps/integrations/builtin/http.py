@@ -12,7 +12,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 
 from apps.common import json as strict_json
 from apps.common.errors import DomainError, Fatal, Retryable
-from apps.integrations.tools import ToolContext, tool
+from apps.integrations.tools import Repeat, ToolContext, tool
 
 if TYPE_CHECKING:
     from apps.integrations.egress import Response
@@ -26,7 +26,9 @@ OUR_HEADERS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"}
     | {"accept-encoding", "proxy-authorization", "proxy-connection", "keep-alive"}
 )
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TRY_AGAIN_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+NOBODY_KNOWS_STATUSES = frozenset({502, 504})  # a gateway got no answer from the server behind it
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 EXCERPT_CHARACTERS = 300
 
@@ -43,7 +45,15 @@ class HttpAnswer(TypedDict):
     body_base64: NotRequired[str]
 
 
-@tool(name="http.request", effect="external_write", timeout=65)
+def _repeat(arguments: Mapping[str, Any]) -> Repeat:
+    """Follow RFC 9110: safe methods change nothing, idempotent ones change the same once more."""
+    method = arguments["method"]
+    if method in SAFE_METHODS:
+        return "free"
+    return "keyed" if method in {"PUT", "DELETE"} else "ask"
+
+
+@tool(name="http.request", effect="external_write", timeout=65, repeat=_repeat)
 async def request(
     ctx: ToolContext,
     url: Annotated[str, Field(description="https://… ; http only where the operator allows the host.")],
@@ -89,7 +99,7 @@ def _headers(
             raise Fatal(f"The header {name[:100]!r} cannot be set to this value.", code="invalid_input")
     if content_type:
         headers.setdefault("content-type", content_type)
-    if method not in {"GET", "HEAD", "OPTIONS"}:
+    if method not in SAFE_METHODS:
         headers.setdefault("idempotency-key", ctx.idempotency_key)
     return headers
 
@@ -100,7 +110,8 @@ def _failure(method: Method, answer: "Response") -> Retryable | Fatal:
     message = f"{method} {answer.url.split('?', maxsplit=1)[0]} answered {answer.status}{excerpt}"
     code = f"http_{answer.status}"
     if answer.status in TRY_AGAIN_STATUSES:
-        return Retryable(message, retry_after=_retry_after(answer.headers.get("retry-after")), code=code)
+        wait = _retry_after(answer.headers.get("retry-after"))
+        return Retryable(message, retry_after=wait, code=code, in_doubt=answer.status in NOBODY_KNOWS_STATUSES)
     return Fatal(message, code=code)
 
 

@@ -16,7 +16,7 @@ class SentMessage(TypedDict):
     id: str
 
 
-@tool(name="outbox.send", effect="write")
+@tool(name="outbox.send", effect="write", repeat="keyed")
 def send(
     ctx: ToolContext,
     to: Annotated[str, Field(min_length=1, max_length=OutboxMessage._meta.get_field("to").max_length)],

@@ -19,6 +19,9 @@ HARMLESS_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "content-type", "idempotency-key", "user-agent"}
 )
 
+# The request did not go out: there was no connection to send it on.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
 
 @dataclass(frozen=True)
 class Response:
@@ -49,7 +52,7 @@ async def fetch(
 
     Raises EgressRefused for a forbidden destination (also one behind a redirect), Fatal for an address that cannot
     be read, too many redirects, a certificate that is not valid or a body over `max_bytes`; Retryable when the other
-    side does not answer in `timeout` seconds or the connection breaks.
+    side does not answer in `timeout` seconds or the connection breaks. Each is `in_doubt` once the request is out.
     """
     started = time.perf_counter()
     try:
@@ -62,7 +65,8 @@ async def fetch(
                 await answer.aclose()
     except (TimeoutError, httpx.TimeoutException) as error:
         reason = str(error) or f"no answer within {timeout:g} s"
-        raise Retryable(f"{_named(method, url)}: {reason}.", code="timeout") from None
+        message = f"{_named(method, url)}: {reason}."
+        raise Retryable(message, code="timeout", in_doubt=not isinstance(error, _NEVER_SENT)) from None
     except httpx.TransportError as error:
         raise _transport_failure(_named(method, url), error) from None
     return Response(
@@ -91,7 +95,8 @@ async def _follow(session: httpx.AsyncClient, request: httpx.Request) -> httpx.R
             return response
         await response.aclose()
         request = _without_secrets(request, response.next_request)
-    raise Fatal(f"More than {MOST_REDIRECTS} redirects, the last one to {request.url.host}.", code="too_many_redirects")
+    message = f"More than {MOST_REDIRECTS} redirects, the last one to {request.url.host}."
+    raise Fatal(message, code="too_many_redirects", in_doubt=True)
 
 
 def _without_secrets(before: httpx.Request, after: httpx.Request) -> httpx.Request:
@@ -113,9 +118,9 @@ async def _body(response: httpx.Response, max_bytes: int) -> bytes:
         try:
             body += decompress.decompress(chunk, max_bytes + 1 - len(body)) if decompress else chunk
         except zlib.error:
-            raise Fatal("The compressed body is broken.", code="invalid_response") from None
+            raise Fatal("The compressed body is broken.", code="invalid_response", in_doubt=True) from None
         if len(body) > max_bytes:
-            raise Fatal(f"The body is larger than {max_bytes} bytes.", code="response_too_large")
+            raise Fatal(f"The body is larger than {max_bytes} bytes.", code="response_too_large", in_doubt=True)
     return bytes(body)
 
 
@@ -125,14 +130,15 @@ def _decompressor(response: httpx.Response) -> "zlib._Decompress | None":
         return None
     if coding in {"gzip", "x-gzip", "deflate"}:
         return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, told by the header
-    raise Fatal(f"The body is compressed as '{coding[:40]}', which was not asked for.", code="invalid_response")
+    message = f"The body is compressed as '{coding[:40]}', which was not asked for."
+    raise Fatal(message, code="invalid_response", in_doubt=True)
 
 
 def _transport_failure(named: str, error: httpx.TransportError) -> Exception:
     message = f"{named}: {str(error) or type(error).__name__}."
     if "CERTIFICATE_VERIFY_FAILED" in message:
         return Fatal(message, code="certificate_invalid")
-    return Retryable(message, code="connection_failed")
+    return Retryable(message, code="connection_failed", in_doubt=not isinstance(error, _NEVER_SENT))
 
 
 def _named(method: str, url: str) -> str:

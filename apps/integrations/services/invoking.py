@@ -63,4 +63,4 @@ def _seconds(tool: Tool, timeout: float | None) -> float:
 
 
 def _too_slow(tool: Tool, seconds: float) -> Retryable:
-    return Retryable(f"Tool '{tool.name}' gave no result within {seconds:g} s.", code="timeout")
+    return Retryable(f"Tool '{tool.name}' gave no result within {seconds:g} s.", code="timeout", in_doubt=True)
