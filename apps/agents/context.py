@@ -70,20 +70,25 @@ class Context(ABC):
         Raises NotFound for an unknown tool, Fatal `invalid_input` for input that does not fit, and whatever
         the tool raises: Retryable when trying again may help, Fatal when not. In async code use `acall_tool`.
         """
-        ctx = self._tool_context()
-        result: JSON = self.step(f"tool:{name}", tools.invoke, name, input, ctx)
-        return result
+        return self._make_call(self._next_call(), name, input)
 
     async def acall_tool(self, name: str, input: JSON = None) -> JSON:  # noqa: A002
         """Do what `call_tool` does, for async code."""
-        ctx = self._tool_context()
-        result: JSON = await self.astep(f"tool:{name}", tools.ainvoke, name, input, ctx)
+        return await self._make_call_async(self._next_call(), name, input)
+
+    def _make_call(self, call: int, name: str, given: JSON) -> JSON:
+        result: JSON = self.step(f"tool:{name}", tools.invoke, name, given, self.tool_context(call))
         return result
 
-    def _tool_context(self) -> ToolContext:
+    async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
+        result: JSON = await self.astep(f"tool:{name}", tools.ainvoke, name, given, self.tool_context(call))
+        return result
+
+    def tool_context(self, call: int) -> ToolContext:
+        """Give what the tool sees that is called as this call of the visit."""
         return ToolContext(
             organization_id=self.organization_id,
-            idempotency_key=self.idempotency_key(self._next_call()),
+            idempotency_key=self.idempotency_key(call),
             run_id=self.run_id,
             node=self.node,
             log=self.log,

@@ -19,6 +19,7 @@ from apps.workflows.models import (
     Attempt,
     Blob,
     ContextEntry,
+    Effect,
     JournalEntry,
     NodeRun,
     Run,
@@ -148,6 +149,16 @@ class JournalEntryAdmin(HistoryAdmin[JournalEntry]):
     search_fields = ["name"]
     ids = ["node_run_id"]
     heavy = ["result"]
+
+
+@admin.register(Effect)
+class EffectAdmin(HistoryAdmin[Effect]):
+    list_display = ["id", "tool", "state", "sends", "organization", "run_id", "decided_by", "created_at"]
+    list_filter = ["state"]
+    list_select_related = ["organization"]
+    search_fields = ["=tool", "=key"]
+    ids = ["pk", "run_id", "node_run_id"]
+    heavy = ["preview", "result", "error"]
 
 
 @admin.register(Blob)

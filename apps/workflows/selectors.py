@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Case, Count, F, Prefetch, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from apps.accounts.models import Organization
@@ -19,6 +19,7 @@ from apps.workflows.models import (
     Approval,
     Attempt,
     ContextEntry,
+    Effect,
     NodeRun,
     Run,
     RunEvent,
@@ -180,3 +181,26 @@ def skipped_nodes(run: Run) -> list[str]:
     """The nodes that a run which has completed never started."""
     skipped = RunEvent.objects.filter(run=run, type="node.skipped").order_by("seq")
     return [event.data["node"] for event in skipped]
+
+
+def effects(run: Run | None = None) -> QuerySet[Effect]:
+    """Outgoing calls, of a run or all; `known` is their state as far as anybody can tell.
+
+    A call that was `sent` by an attempt that has ended without an answer is unknown, though nobody was left to say so.
+    """
+    abandoned = Q(state=Effect.State.SENT, node_run__status__in=[*NODE_ENDED])
+    known = Case(When(abandoned, then=Value(Effect.State.UNKNOWN.value)), default=F("state"))
+    found = Effect.objects.select_related("run", "node_run").annotate(known=known)
+    return found if run is None else found.filter(run=run)
+
+
+def find_effect(ref: str) -> Effect:
+    """The effect with this id or unique ending of one; raises NotFound."""
+    return find_by_id(effects(), ref)
+
+
+def effects_known_as(found: QuerySet[Effect], states: Sequence[str]) -> QuerySet[Effect]:
+    """Those of the effects whose state is one of these."""
+    stored = {*states} | ({Effect.State.SENT} if Effect.State.UNKNOWN in states else set())
+    known = Q(("known__in", states))  # the annotation of `effects`
+    return found.filter(known, state__in=stored)  # the second half is what an index can use

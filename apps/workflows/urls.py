@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.workflows.api import health, older, people, runs, tasks, templates, workflows
+from apps.workflows.api import effects, health, older, people, runs, tasks, templates, workflows
 
 older_addresses = [
     path("workflows", older.OlderWorkflowsView.as_view(schema=None)),
@@ -36,6 +36,7 @@ urlpatterns = [
     path("v1/runs/<str:ref>/events", runs.events),
     path("v1/runs/<str:ref>/logs", runs.LogsView.as_view()),
     path("v1/runs/<str:ref>/trace", runs.RunTraceView.as_view()),
+    path("v1/runs/<str:ref>/effects", effects.RunEffectsView.as_view()),
     path("v1/runs/<str:ref>/cancel", runs.CancelView.as_view()),
     path("v1/runs/<str:ref>/pause", runs.PauseView.as_view()),
     path("v1/runs/<str:ref>/resume", runs.ResumeView.as_view()),
@@ -47,6 +48,8 @@ urlpatterns = [
     path("v1/tasks/<str:ref>/status", tasks.TaskStatusView.as_view()),
     path("v1/templates", templates.TemplatesView.as_view()),
     path("v1/templates/<str:name>", templates.OneTemplateView.as_view()),
+    path("v1/effects", effects.EffectsView.as_view()),
+    path("v1/effects/<str:ref>", effects.OneEffectView.as_view()),
     path("v1/approvals", people.ApprovalsView.as_view()),
     path("v1/approvals/<str:ref>", people.OneApprovalView.as_view()),
     *older_addresses,

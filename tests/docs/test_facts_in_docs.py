@@ -179,7 +179,18 @@ def test_every_code_of_a_node_error_is_named() -> None:
 
 def _refusals() -> list[Path]:
     services = ROOT / "apps" / "workflows" / "services"
-    names = ("runs", "forks", "approvals", "signals", "definitions", "versions", "inputs", "gallery", "context_keys")
+    names = (
+        "runs",
+        "forks",
+        "approvals",
+        "signals",
+        "definitions",
+        "versions",
+        "inputs",
+        "gallery",
+        "context_keys",
+        "unknown_effects",
+    )
     return [services / f"{name}.py" for name in names]
 
 

@@ -38,6 +38,10 @@ class World:
         self.paused = str(room.start(workflow({"a": {}})))
         room.pause(room.run(self.paused).pk)  # type: ignore[arg-type]
         self.task = str(room.start(workflow({"a": {}}), trigger="task"))
+        self.unknown = str(room.start(workflow({"a": {"type": "agent", "agent": "echo", "idempotent": False}})))
+        room.claim(self.unknown, "a")  # type: ignore[arg-type]
+        room.die()
+        self.effect = room.error(self.unknown)["details"]["effect"]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,16 @@ ROWS = [
     row("get", "v1/runs/<str:ref>/events", ref="completed"),
     row("get", "v1/runs/<str:ref>/logs", ref="completed"),
     row("get", "v1/runs/<str:ref>/trace", ref="completed"),
+    row("get", "v1/runs/<str:ref>/effects", ref="unknown"),
     row("post", "v1/runs/<str:ref>/cancel", needs="run", ref="waiting"),
     row("post", "v1/runs/<str:ref>/pause", needs="run", ref="waiting"),
     row("post", "v1/runs/<str:ref>/resume", needs="run", ref="paused"),
     row("post", "v1/runs/<str:ref>/retry", needs="run", ref="failed"),
     row("post", "v1/runs/<str:ref>/fork", {"from_node": "a"}, needs="run", ref="completed"),
     row("post", "v1/runs/<str:ref>/signals/<str:event>", {"x": 1}, needs="run", ref="waiting", event="e"),
+    row("get", "v1/effects"),
+    row("get", "v1/effects/<str:ref>", ref="effect"),
+    row("post", "v1/effects/<str:ref>", {"decision": "happened", "result": 1}, needs="run", ref="effect"),
     row("get", "v1/approvals"),
     row("get", "v1/approvals/<str:ref>", ref="approval"),
     row("post", "v1/approvals/<str:ref>", {"decision": "approve"}, needs="run", ref="approval"),

@@ -152,16 +152,6 @@ def test_a_node_that_may_not_run_twice_is_not_run_again_after_a_loss(room, calls
     assert room.node(run, "a").lost_count == 1
 
 
-def test_a_person_may_have_it_run_again(room, calls):
-    run = room.start(workflow({"a": probe("a", idempotent=False)}))
-    room.claim(run, "a")
-    room.die()
-
-    room.retry(run)
-
-    assert room.until_ended(run).status == "completed"
-
-
 def test_a_worker_that_stops_hands_back_and_nothing_is_counted(room, calls):
     run = room.start(ONE)
     claim = room.claim(run, "a")

@@ -19,6 +19,7 @@ NodeId = Annotated[str, Field(pattern=f"^{_NODE_ID.pattern}$")]
 ContextName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Schema = dict[str, Any]  # a JSON Schema, draft 2020-12
+OnUnknown = Literal["ask", "fail", "retry"]
 Reducer = Literal["overwrite", "append", "merge", "add"]
 
 
@@ -94,6 +95,8 @@ class AgentNode(Node):
     """Settings of the agent, checked against its Config."""
     model: str | None = None
     session: str | None = None
+    on_unknown: OnUnknown | None = None
+    """What happens to a call of a tool that may have taken effect before a crash; without it the tool says."""
     templates: ClassVar[tuple[str, ...]] = ("input", "session")
 
     @model_validator(mode="after")
@@ -109,6 +112,8 @@ class ToolNode(Node):
     type: Literal["tool"]
     tool: str
     connection: str | None = None
+    on_unknown: OnUnknown | None = None
+    """What happens to the call when it may have taken effect before a crash; without it the tool says."""
 
 
 class SetNode(Node):

@@ -1,6 +1,7 @@
 """The rows behind workflows and runs."""
 
 from apps.workflows.models.definitions import Workflow, WorkflowVersion
+from apps.workflows.models.effects import Effect
 from apps.workflows.models.people import Approval, Signal
 from apps.workflows.models.progress import Attempt, Blob, ContextEntry, JournalEntry, NodeRun, Run, RunEvent
 from apps.workflows.models.workers import Worker
@@ -10,6 +11,7 @@ __all__ = [
     "Attempt",
     "Blob",
     "ContextEntry",
+    "Effect",
     "JournalEntry",
     "NodeRun",
     "Run",

@@ -98,10 +98,11 @@ class NodeContext(Context):
 
     input: JSON
     session: str | None = None
+    on_unknown: str | None = None  # what the node says about calls that may have taken effect: ask | fail | retry
 
     @abstractmethod
-    def tool_key(self) -> str:
-        """The idempotency key of the node's own call."""
+    def call_own_tool(self, name: str, given: JSON) -> JSON:
+        """Does the one call that the node is there for, and gives its result; so a new attempt may only take that."""
 
 
 class InlineHandler(Protocol):

@@ -2,8 +2,6 @@
 
 from apps.agents import registry
 from apps.agents.runtime import run_agent
-from apps.integrations import services as tools
-from apps.integrations.tools import ToolContext
 from apps.workflows.engine.spec import AgentNode, ToolNode
 from apps.workflows.nodes.base import Completed, NodeContext
 
@@ -14,6 +12,7 @@ class AgentHandler:
     def run(self, spec: AgentNode, ctx: NodeContext) -> Completed:
         """The agent's result and the route it chose."""
         task = {} if ctx.input is None else ctx.input
+        ctx.on_unknown = spec.on_unknown
         if spec.agent is None:
             capability = spec.capability or ""
             chosen = registry.select(capability)
@@ -28,12 +27,5 @@ class ToolHandler:
 
     def run(self, spec: ToolNode, ctx: NodeContext) -> Completed:
         """The tool's result."""
-        tool_context = ToolContext(
-            organization_id=ctx.organization_id,
-            idempotency_key=ctx.tool_key(),
-            run_id=ctx.run_id,
-            node=ctx.node,
-            log=ctx.log,
-            cancelled=lambda: ctx.cancelled,
-        )
-        return Completed(tools.invoke(spec.tool, {} if ctx.input is None else ctx.input, tool_context))
+        ctx.on_unknown = spec.on_unknown
+        return Completed(ctx.call_own_tool(spec.tool, {} if ctx.input is None else ctx.input))

@@ -3,18 +3,25 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
 from apps.common.json import JSON
+from apps.integrations import registry
+from apps.integrations import services as tools
 from apps.observability.run_log import RunLog
+from apps.workflows.engine.spec import Node
 from apps.workflows.engine.states import NodeStatus
-from apps.workflows.nodes.base import NodeContext
+from apps.workflows.nodes.base import Completed, NodeContext
+from apps.workflows.services import effects
 from apps.workflows.services.acting import act_on_run
+from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal
+from apps.workflows.store.effects import Call, key_of
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import read_value
 
@@ -31,7 +38,7 @@ class AttemptContext(NodeContext):
         self.session = row.state.get("session")
         self.input = read_value(row.organization_id, row.input)
         self.log = self._lines = RunLog(row.organization_id, row.run_id, row.id, row.node, row.attempt)
-        self._recorded: list[tuple[str, JSON]] | None = None
+        self._recorded: dict[int, tuple[str, JSON]] | None = None
         self._position = 0
         self._report: dict[str, Any] | None = None
 
@@ -39,35 +46,38 @@ class AttemptContext(NodeContext):
 
     def step(self, name: str, fn: Callable[..., Any], *args: Any) -> Any:
         """See Context.step."""
-        position, (known, result) = self._next_step(name)
+        position = self._next_position()
+        known, result = self._recorded_step(position, name)
         return result if known else self._record(position, name, fn(*args))
 
     async def astep(self, name: str, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """See Context.astep."""
-        position, (known, result) = await _on_thread(self._next_step, name)
+        position = self._next_position()
+        known, result = await _on_thread(self._recorded_step, position, name)
         if known:
             return result
         made = await fn(*args)
         return await _on_thread(self._record, position, name, made)
 
-    def _next_step(self, name: str) -> tuple[int, tuple[bool, JSON]]:
+    def _next_position(self) -> int:
+        # Here and not on a thread: steps that run beside each other are numbered in the order they were called in.
+        self._position += 1
+        return self._position - 1
+
+    def _recorded_step(self, position: int, name: str) -> tuple[bool, JSON]:
         self.check_cancelled()
         if self._recorded is None:
             self._recorded = journal.read(self.row.organization_id, self.row.id)
-        position = self._position
-        self._position += 1
-        if position >= len(self._recorded):
-            return position, (False, None)
+        if position not in self._recorded:
+            return False, None
         recorded, result = self._recorded[position]
         if recorded != name[:200]:
             was = f"Step {position + 1} was '{recorded}' in an earlier attempt and is '{name}' now"
             raise RuntimeError(f"{was}; steps are made in the same order every time.")
-        return position, (True, result)
+        return True, result
 
     def _record(self, position: int, name: str, result: JSON) -> JSON:
-        if not journal.write(
-            self.row.organization_id, self.row.id, fence=self.row.fence, position=position, name=name, result=result
-        ):
+        if not journal.write(self.row, position=position, name=name, result=result):
             raise Cancelled("The attempt was given up while it ran.")
         return result
 
@@ -108,12 +118,46 @@ class AttemptContext(NodeContext):
 
     def idempotency_key(self, call: int | None = None) -> str:
         """See Context.idempotency_key: run, node, visit, index and call."""
-        key = f"{self.row.run_id}:{self.row.node}:{self.row.visit}:{self.row.index}"
-        return key if call is None else f"{key}:{call}"
+        return key_of(self.row, call)
 
-    def tool_key(self) -> str:
-        """See NodeContext.tool_key."""
-        return self.idempotency_key(0)
+    def call_own_tool(self, name: str, given: JSON) -> JSON:
+        """See NodeContext.call_own_tool."""
+        self.check_cancelled()
+        invoke = partial(tools.invoke, name, given, self.tool_context(0))
+        call = self._planned_call(0, name, given)
+        return invoke() if call is None else effects.make_call(call, invoke)
+
+    def happened(self, spec: Node) -> Completed | None:
+        """The result of a node that must not run twice, where it is known that it ran."""
+        if spec.idempotent or self.row.fence == 1:
+            return None
+        known = effects.own_effect(self.row)
+        return None if known is None else Completed(known.result)
+
+    def _make_call(self, call: int, name: str, given: JSON) -> JSON:
+        step = Step(self._next_position(), f"tool:{name}")
+        known, result = self._recorded_step(step.position, step.name)
+        if known:
+            return result
+        invoke = partial(tools.invoke, name, given, self.tool_context(call))
+        planned = self._planned_call(call, name, given)
+        if planned is None:
+            return self._record(step.position, step.name, invoke())
+        return effects.make_call(planned, invoke, step)
+
+    async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
+        step = Step(self._next_position(), f"tool:{name}")
+        known, result = await _on_thread(self._recorded_step, step.position, step.name)
+        if known:
+            return result
+        invoke = partial(tools.ainvoke, name, given, self.tool_context(call))
+        planned = self._planned_call(call, name, given)
+        if planned is None:
+            return await _on_thread(self._record, step.position, step.name, await invoke())
+        return await effects.make_call_async(planned, invoke, step, _on_thread)
+
+    def _planned_call(self, number: int, name: str, given: JSON) -> Call | None:
+        return effects.planned_call(self.row, number, registry.get(name), given, self.on_unknown)
 
 
 async def _on_thread(work: Callable[..., T], *args: Any) -> T:

@@ -88,7 +88,7 @@ def execute(claim: Claim, leases: Leases) -> Outcome | None:
     leases.watch(row, ctx)
     release_connection()
     try:
-        return WORK[row.handler].run(spec, ctx)
+        return ctx.happened(spec) or WORK[row.handler].run(spec, ctx)
     except Cancelled as error:
         if ctx.overdue:
             return _timed_out(row)

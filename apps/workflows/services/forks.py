@@ -74,6 +74,12 @@ def fork_run(
     return fork.id
 
 
+def taken_over(run: Run, from_node: str, visit: int | None) -> list[UUID]:
+    """The node runs that a fork at this node takes over, map items included; raises Invalid for one that never ran."""
+    with transaction() as tx:
+        return forks.with_items(tx, _prefix(tx, run, from_node, visit).visits)
+
+
 @dataclass(frozen=True)
 class _Fork:
     """A new run on its way."""

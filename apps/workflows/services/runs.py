@@ -1,6 +1,6 @@
 """Starting runs and acting on them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -117,11 +117,16 @@ def resume_run(run: UUID, *, by: str) -> None:
 
 
 def retry_run(run: UUID, *, by: str) -> None:
-    """Goes on with a failed run from its failed nodes; finished work is not repeated."""
+    """Goes on with a failed run from its failed nodes; finished work is not repeated.
+
+    Raises Conflict `effects_undecided` while a person has to say of an effect whether it happened.
+    """
 
     def act(transition: Transition) -> None:
         if transition.run.status is not RunStatus.FAILED:
             raise _conflict("retried", transition.run.status, "Only a failed run is retried; fork one that completed.")
+        if undecided := again.undecided(transition):
+            raise _undecided(undecided)
         again.resume(transition, by=by)
 
     act_on_run(run, act)
@@ -138,6 +143,16 @@ def _packed(packer: Packer, given: JSON) -> str:
         return packer.pack(given)
     except Fatal as error:
         raise Invalid(str(error), code=error.code) from None
+
+
+def _undecided(undecided: Sequence[UUID]) -> Conflict:
+    ids = ", ".join(str(effect) for effect in undecided[:5])
+    return Conflict(
+        f"Nobody knows whether {len(undecided)} of the run's effects happened ({ids}). "
+        "Say so first, with POST /v1/effects/{id} or 'effects decide'; the last decision sends the run on.",
+        code="effects_undecided",
+        extra={"effects": [str(effect) for effect in undecided]},
+    )
 
 
 def _conflict(act: str, status: RunStatus, fix: str = "") -> Conflict:

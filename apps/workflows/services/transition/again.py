@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from apps.workflows.engine.marking import Start
 from apps.workflows.engine.retry import RetryPolicy, next_delay
 from apps.workflows.engine.states import NodeStatus, RunStatus
 from apps.workflows.nodes.base import Failed, NodeError
-from apps.workflows.store import progress
+from apps.workflows.store import effects, progress
 from apps.workflows.store.rows import NodeRow
 
 if TYPE_CHECKING:
@@ -42,11 +43,8 @@ def lose(transition: "Transition", row: NodeRow, *, most: int) -> None:
     """Takes a node run back from a worker that died; after `most` losses it fails as poison."""
     transition.attempts.append((replace(row), "lost"))
     row.lost_count += 1
-    if not transition.node_of(row).spec.idempotent:
-        message = (
-            "Its worker died while the node ran. It is not idempotent, so whether its effect happened is not known."
-        )
-        transition.bring(row, Failed(NodeError("effect_unknown", message)))
+    if (unknown := _unknown_effect(transition, row, "died")) is not None:
+        transition.bring(row, unknown)
     elif row.lost_count >= most:
         message = f"The node was lost {row.lost_count} times with the worker that ran it; it is not tried again."
         transition.bring(row, Failed(NodeError("worker_lost", message)))
@@ -58,7 +56,11 @@ def lose(transition: "Transition", row: NodeRow, *, most: int) -> None:
 def release(transition: "Transition", row: NodeRow) -> None:
     """Takes a node run back from a worker that stops; nothing is counted."""
     transition.attempts.append((replace(row), "released"))
-    _hand_back(transition, row, reason="worker_stopped")
+    if (unknown := _unknown_effect(transition, row, "stopped")) is not None:
+        transition.bring(row, unknown)
+        transition.work_in()
+    else:
+        _hand_back(transition, row, reason="worker_stopped")
 
 
 def restart(transition: "Transition", row: NodeRow) -> None:
@@ -68,6 +70,12 @@ def restart(transition: "Transition", row: NodeRow) -> None:
     row.error = row.output = row.worker = row.finished_at = row.started_at = None
     row.available_at = transition.run.now
     transition.note(row)
+
+
+def undecided(transition: "Transition") -> list[UUID]:
+    """The effects of the visits the run stopped in of which a person has to say whether they happened."""
+    visits = [(name, node.visit) for name, node in transition.marking.active.items()]
+    return effects.undecided(transition.tx, transition.run.id, visits)
 
 
 def resume(transition: "Transition", *, by: str) -> None:
@@ -96,6 +104,17 @@ def _stopped(transition: "Transition") -> list[NodeRow]:
         return []
     visits = [(name, node.visit) for name, node in active.items()]
     return [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visits) if not row.is_item]
+
+
+def _unknown_effect(transition: "Transition", row: NodeRow, end: str) -> Failed | None:
+    """The failure of a node that must not run twice; None where it may, or where it is known what it did."""
+    if transition.node_of(row).spec.idempotent:
+        return None
+    effect = effects.doubt(transition.tx, row)
+    if effect is None:
+        return None
+    message = f"Its worker {end} while the node ran. It must not run twice, and nobody knows what of it happened."
+    return Failed(NodeError("effect_unknown", message, details={"effect": str(effect)}))
 
 
 def _hand_back(transition: "Transition", row: NodeRow, *, reason: str) -> None:

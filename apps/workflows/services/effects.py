@@ -1,0 +1,209 @@
+"""The ledger of effects at work: what a tool sends into the world is noted before, and what came of it after.
+
+1. The row of the call is committed as `sent`, under the attempt's fence: a zombie stops here.
+2. The tool is called, with the key that is the same in every attempt.
+3. The row becomes `confirmed`, with the result: a new attempt takes that and does not call.
+
+A new attempt that finds the row as `sent` knows that the call may have happened. It is sent again where that does
+no harm, and else is `unknown` until a person has decided.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apps.common import failpoints
+from apps.common.asyncio_loop import Cancelled
+from apps.common.database import release_connection
+from apps.common.errors import Fatal
+from apps.common.json import JSON, NotJson, dumps
+from apps.common.redaction import redact, redact_value
+from apps.integrations.tools import Tool
+from apps.workflows.models import Effect
+from apps.workflows.services.raised import EXPECTED, error_of
+from apps.workflows.store import effects, journal
+from apps.workflows.store.database import patiently, transaction
+from apps.workflows.store.effects import Call, Found
+from apps.workflows.store.rows import NodeRow
+from apps.workflows.store.values import Packer
+
+_PREVIEW_CHARACTERS = 500
+
+State = Effect.State
+OnUnknown = Effect.OnUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The place of an agent's call in its journal."""
+
+    position: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a call that an earlier attempt has made."""
+
+    result: JSON
+
+
+def planned_call(row: NodeRow, number: int, tool: Tool, given: JSON, on_unknown: str | None) -> Call | None:
+    """The call as the ledger keeps it; None for one that changes nothing, which needs no row.
+
+    `on_unknown` is what the node says; without it the tool decides. Raises InvalidInput before anything is noted.
+    """
+    if tool.repeat is None and tool.effect == "read":
+        return None
+    repeat = tool.repeat_of(tool.arguments(given))
+    if repeat == "free":
+        return None
+    policy = on_unknown or (OnUnknown.RETRY if repeat == "keyed" else OnUnknown.ASK)
+    digest, preview = _fingerprint(given)
+    return Call(row=row, number=number, tool=tool.name, on_unknown=policy, digest=digest, preview=preview)
+
+
+def make_call(call: Call, invoke: Callable[[], JSON], step: Step | None = None) -> JSON:
+    """Calls the tool once for all attempts and gives its result, which is recorded as the agent's step too.
+
+    Raises what the tool raises; Cancelled when the attempt has been fenced off; Fatal `effect_unknown` when an
+    earlier attempt has sent the call, and it must not be sent again without being asked for.
+    """
+    if (known := begin(call)) is not None:
+        return known.result if step is None else take_over(call, known, step)
+    try:
+        result = invoke()
+    except Exception as error:
+        fail(call, error)
+        raise
+    return confirm(call, result, step)
+
+
+async def make_call_async(
+    call: Call, invoke: Callable[[], Awaitable[JSON]], step: Step, on_thread: Callable[..., Awaitable[Any]]
+) -> JSON:
+    """Does what `make_call` does, for async code; what asks the database is done by `on_thread`."""
+    if (known := await on_thread(begin, call)) is not None:
+        return await on_thread(take_over, call, known, step)
+    try:
+        result = await invoke()
+    except Exception as error:
+        await on_thread(fail, call, error)
+        raise
+    return await on_thread(confirm, call, result, step)
+
+
+def own_effect(row: NodeRow) -> Answer | None:
+    """The result of a node run's own effect, where that has happened."""
+
+    def look() -> Answer | None:
+        with transaction() as tx:
+            known, text = effects.happened(tx, row.id)
+            return Answer(Packer(row.organization_id).unpack(tx, [text])[0]) if known else None
+
+    return patiently(look)
+
+
+def begin(call: Call) -> Answer | None:
+    """Notes that the call goes out now; gives the answer where an earlier attempt has got one."""
+    try:
+        return patiently(lambda: _begin(call))
+    finally:
+        release_connection()  # nobody needs it while the other side works
+
+
+def confirm(call: Call, result: JSON, step: Step | None = None) -> JSON:
+    """Keeps what came of the call, and gives it."""
+    failpoints.reach("after_effect_before_done")
+
+    def keep() -> bool:
+        packer = Packer(call.row.organization_id)
+        text = packer.pack(result)
+        with transaction() as tx:
+            packer.write(tx)
+            kept = effects.settle(tx, call, state=State.CONFIRMED, result=text)
+            return kept and (step is None or journal.add(tx, call.row, step.position, step.name, text))
+
+    try:
+        kept = patiently(keep)
+    except (Fatal, NotJson) as error:  # it is too large, or no JSON
+        fail(call, error, in_doubt=True)
+        raise
+    if not kept:
+        raise _fenced_off()
+    return result
+
+
+def take_over(call: Call, known: Answer, step: Step) -> JSON:
+    """Records the result that an earlier attempt has got as this attempt's step, and gives it."""
+    if not journal.write(call.row, position=step.position, name=step.name, result=known.result):
+        raise _fenced_off()
+    return known.result
+
+
+def fail(call: Call, error: Exception, *, in_doubt: bool = False) -> None:
+    """Notes that the other side refused the call, or that nobody knows what it did with it."""
+    in_doubt = in_doubt or not isinstance(error, EXPECTED) or getattr(error, "in_doubt", False)
+    state = State.UNKNOWN if in_doubt else State.FAILED
+
+    def note() -> None:
+        with transaction() as tx:
+            effects.settle(tx, call, state=state, error=error_of(error).as_json())
+
+    patiently(note)
+
+
+def _begin(call: Call) -> Answer | None:
+    with transaction() as tx:
+        if effects.send(tx, call):
+            return None
+        found = effects.find(tx, call)
+        if found is None:
+            raise _fenced_off()
+        state = _following(found, call)
+        if state == State.CONFIRMED:
+            (result,) = Packer(call.row.organization_id).unpack(tx, [found.result])
+            return Answer(result)
+        if state == State.SENT:
+            effects.send_again(tx, call, found.id)
+            return None
+        effects.give_up(tx, call, found.id, state=state, by="" if state == State.UNKNOWN else "on_unknown")
+    raise Fatal(
+        f"An earlier attempt called '{call.tool}', and nobody knows whether that took effect. "
+        f"'effects show {str(found.id)[-8:]}' tells more.",
+        code="effect_unknown",
+    )
+
+
+def _following(found: Found, call: Call) -> str:
+    """The state that a call is in after a new attempt has come to it."""
+    if found.tool not in ("", call.tool):
+        was = f"Call {call.number} was '{found.tool}' in an earlier attempt and is '{call.tool}' now"
+        raise RuntimeError(f"{was}; calls are made in the same order every time.")
+    mine = found.state == State.SENT and found.fence == call.row.fence  # the answer to my own commit was lost
+    if mine or found.state in (State.PLANNED, State.FAILED):
+        return State.SENT
+    if found.state == State.CONFIRMED:
+        return State.CONFIRMED
+    return _POLICIES[call.on_unknown]
+
+
+_POLICIES: Mapping[str, str] = {
+    OnUnknown.RETRY: State.SENT,
+    OnUnknown.ASK: State.UNKNOWN,
+    OnUnknown.FAIL: State.FAILED,
+}
+
+
+def _fingerprint(given: JSON) -> tuple[str, str]:
+    """The digest of a call's arguments, and as much of them as people may see."""
+    plain = orjson.loads(dumps(given))
+    digest = hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return digest, redact(dumps(redact_value(plain)).decode())[:_PREVIEW_CHARACTERS]
+
+
+def _fenced_off() -> Cancelled:
+    return Cancelled("The attempt was given up while it ran.")

@@ -1,0 +1,154 @@
+"""An agent that dies at any of its steps goes on at that step: nothing that was finished is done again."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from apps.common.asyncio_loop import run_coroutine
+from apps.integrations import registry
+from apps.integrations.tools import ToolContext, tool
+from apps.workflows.models import JournalEntry
+from apps.workflows.services import effects as ledger
+from apps.workflows.services.attempts import execute
+from apps.workflows.store import journal
+from apps.workflows.store.database import transaction
+from tests.engine.documents import workflow
+from tests.workflows.probes import probe
+
+STEPS = 10
+MOMENTS = ["before it is sent", "before its answer is kept", "after its answer was kept"]
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that follows in it happens."""
+
+
+class FarEnd:
+    """Counts calls by their key, and says when the process dies: once, at the given call and moment."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.dies_at: tuple[int, str] | None = None
+
+    @property
+    def keys(self) -> Counter[str]:
+        return Counter(self.calls)
+
+    def moment(self, call: int, name: str) -> None:
+        if self.dies_at == (call, name):
+            self.dies_at = None
+            raise Killed
+
+
+@pytest.fixture(params=["keyed", "ask", "read"])
+def far_end(request, monkeypatch):
+    """A tool of each kind, and the moments around its calls."""
+    far_end = FarEnd()
+    effect = "read" if request.param == "read" else "external_write"
+
+    @tool(name="far", effect=effect, repeat=None if request.param == "read" else request.param)
+    def far(ctx: ToolContext, number: int) -> int:
+        call = int(ctx.idempotency_key.rpartition(":")[2])
+        if request.param == "read":
+            far_end.moment(call, "before it is sent")
+        far_end.calls.append(ctx.idempotency_key)
+        if request.param == "read":
+            far_end.moment(call, "before its answer is kept")
+        return number * number
+
+    begin, confirm, record = ledger.begin, ledger.confirm, journal.write
+
+    def watched_begin(call):
+        far_end.moment(call.number, "before it is sent")
+        return begin(call)
+
+    def watched_confirm(call, result, step=None):
+        far_end.moment(call.number, "before its answer is kept")
+        kept = confirm(call, result, step)
+        far_end.moment(call.number, "after its answer was kept")
+        return kept
+
+    def watched_write(row, *, position, name, result):
+        written = record(row, position=position, name=name, result=result)
+        far_end.moment(position + 1, "after its answer was kept")
+        return written
+
+    monkeypatch.setattr(ledger, "begin", watched_begin)
+    monkeypatch.setattr(ledger, "confirm", watched_confirm)
+    monkeypatch.setattr(journal, "write", watched_write)
+    far_end.kind = request.param
+    yield far_end
+    registry.unregister("far")
+
+
+def ten_calls(task, ctx):
+    return [ctx.call_tool("far", {"number": number}) for number in range(STEPS)]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("call", range(1, STEPS + 1))
+def test_an_agent_killed_at_any_moment_goes_on_there(room, calls, far_end, call, moment):
+    calls["a"] = ten_calls
+    run = room.start(workflow({"a": probe("a")}))
+    far_end.dies_at = (call, moment)
+
+    execute(room.claim(run, "a"), room.worker)
+    room.die()
+    finished = len(far_end.calls)
+    room.until_ended(run)
+
+    assert finished == call - (moment == "before it is sent")
+    in_flight = moment == "before its answer is kept"
+    if in_flight and far_end.kind == "ask":
+        assert room.error(run)["code"] == "effect_unknown"
+        assert len(far_end.calls) == call  # nothing is repeated silently
+    else:
+        assert room.output(run) == {"a": [number * number for number in range(STEPS)]}
+        assert len(far_end.calls) == STEPS + in_flight
+    assert max(far_end.keys.values()) == 1 + (in_flight and far_end.kind != "ask")
+
+
+def test_an_agent_killed_at_each_of_its_steps_in_turn_is_done_in_the_end(room, calls, far_end):
+    """Losses are counted by node: the fourth of them is still no poison."""
+    calls["a"] = ten_calls
+    run = room.start(workflow({"a": probe("a")}))
+
+    for call in (2, 4, 6, 8):
+        far_end.dies_at = (call, "after its answer was kept")
+        execute(room.claim(run, "a"), room.worker)
+        room.die()
+    room.until_ended(run)
+
+    assert room.output(run) == {"a": [number * number for number in range(STEPS)]}
+    assert list(far_end.keys.values()) == [1] * STEPS
+
+
+async def _both(ctx):
+    return await asyncio.gather(*(ctx.acall_tool("far", {"number": number}) for number in range(STEPS)))
+
+
+def test_calls_that_an_agent_makes_beside_each_other_keep_their_keys(room, calls, far_end):
+    calls["a"] = lambda task, ctx: run_coroutine(_both(ctx))
+    run = room.start(workflow({"a": probe("a")}))
+    claim = room.claim(run, "a")
+
+    execute(claim, room.worker)
+    room.die()
+    room.until_ended(run)
+
+    assert room.output(run) == {"a": [number * number for number in range(STEPS)]}
+    assert list(far_end.keys.values()) == [1] * STEPS
+
+
+def test_a_zombie_s_entry_is_refused_also_when_it_comes_while_another_claims(room, calls):
+    """The entry waits for a claim that is being committed, and then sees it."""
+    run = room.start(workflow({"a": probe("a")}))
+    late = room.claim(run, "a").row
+    room.die()
+
+    with transaction() as tx:
+        tx.execute("update workflows_noderun set fence = fence + 1 where id = %(id)s", id=late.id)
+
+    assert not journal.write(late, position=0, name="s", result=1)
+    assert not JournalEntry.objects.exists()
