@@ -153,12 +153,9 @@ def test_a_failed_task_is_an_answer_with_the_reason(alice, agent, failure, error
 
 
 def test_an_agent_that_takes_too_long_is_stopped(alice):
-    started = time.monotonic()
-
-    answer = execute(alice, agent_type="echo", input_data={"delay": 30}, timeout=0.3)
+    answer = execute(alice, agent_type="echo", input_data={"delay": 3600}, timeout=0.3)
 
     assert answer.json()["error"]["code"] == "timeout"
-    assert time.monotonic() - started < 3
 
 
 def test_a_sync_agent_that_takes_too_long_learns_of_it(alice, agent):
@@ -223,7 +220,7 @@ def test_hostile_bodies_are_refused(alice, body):
 
 
 def wait_for(condition):
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.01)

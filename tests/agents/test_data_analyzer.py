@@ -1,7 +1,6 @@
 import json
 import math
 import statistics
-import time
 
 import pytest
 
@@ -9,6 +8,7 @@ from apps.agents.context import LocalContext
 from apps.agents.runtime import run_agent
 from apps.common.errors import Fatal
 from apps.common.json import dumps
+from tests.bounds import bounded
 
 PEOPLE = "name,age,joined\nAna,30,2024-01-02\nBo,41,2024-03-01\nCy,,2023-01-01\n"
 PERSON = {
@@ -160,14 +160,12 @@ def test_a_schema_that_cannot_be_used_is_a_final_error(schema):
     assert caught.value.errors[0].pointer == "/schema"
 
 
+@bounded
 def test_a_pattern_cannot_hold_the_worker():
-    started = time.monotonic()
-
     output = validate([{"a": "a" * 50_000 + "!"}], schema={"properties": {"a": {"pattern": "^(a+)+$"}}})
 
     assert output["valid"] is False
     assert len(output["invalid_rows"][0]["message"]) <= 300
-    assert time.monotonic() - started < 1
 
 
 # Statistics

@@ -1,4 +1,4 @@
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from apps.agents import registry
 from apps.agents.context import LocalContext
 from apps.agents.runtime import run_agent
+from apps.common.asyncio_loop import Cancelled
 from apps.common.errors import Fatal
 
 ROLES = ["frontend", "backend", "qa", "debugger", "coordinator", "researcher", "analyst"]
@@ -78,12 +79,19 @@ def test_progress_is_told_step_by_step():
     assert ctx.reports[-1][0] == 1.0
 
 
-def test_roles_take_their_time_beside_each_other():
-    started = time.monotonic()
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda module: run("qa", f"Review module {module}", config={"seconds": 0.4}), "ABC"))
+def test_a_role_that_takes_its_time_holds_up_no_other():
+    begun = threading.Event()
+    slow = LocalContext(cancelled=lambda: bool(begun.set()))
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(run_agent, "qa", {"task": "Review module A"}, slow, config={"seconds": 600})
+        assert begun.wait(60)
 
-    assert 0.4 <= time.monotonic() - started < 1.1
+        quick = run("qa", "Review module B", config={"seconds": 0.1})
+
+        slow.cancel()
+        with pytest.raises(Cancelled):
+            working.result(60)
+    assert quick["plan"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import inspect
 import subprocess
 import sys
 import textwrap
-import time
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -117,18 +116,21 @@ def test_each_run_has_a_new_object(ctx):
     assert [run_agent("stateful", None, ctx).output for _ in range(2)] == [1, 1]
 
 
-def test_running_an_agent_costs_little(ctx):
+def test_running_an_agent_costs_few_calls(ctx):
     run_agent("echo", {"a": 1}, ctx)
-    best = min(elapsed(lambda: run_agent("echo", {"a": 1}, ctx), 200) for _ in range(5))
 
-    assert best < 50e-6
+    assert calls_of(lambda: run_agent("echo", {"a": 1}, ctx)) < 150
 
 
-def elapsed(work, times):
-    started = time.perf_counter()
-    for _ in range(times):
+def calls_of(work):
+    """How many functions it calls in this thread: what it costs, as seen by any machine."""
+    calls = []
+    sys.setprofile(lambda frame, event, argument: calls.append(frame) if event in {"call", "c_call"} else None)
+    try:
         work()
-    return (time.perf_counter() - started) / times
+    finally:
+        sys.setprofile(None)
+    return len(calls)
 
 
 # Input, output, config
@@ -364,13 +366,10 @@ def test_what_an_agent_raises_comes_through(ctx, error):
 
 
 def test_an_async_agent_is_cancelled_from_outside():
-    ctx = LocalContext(cancelled=lambda: time.monotonic() > stop_at)
-    stop_at = time.monotonic() + 0.1
+    ctx = LocalContext(cancelled=lambda: True)
 
     with pytest.raises(Cancelled):
-        run_agent("echo", {"delay": 60}, ctx)
-
-    assert time.monotonic() - stop_at < 0.5
+        run_agent("echo", {"delay": 3600}, ctx)
 
 
 def test_a_sync_agent_asks_whether_it_is_cancelled(ctx):

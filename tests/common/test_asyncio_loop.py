@@ -2,7 +2,7 @@ import asyncio
 import contextvars
 import os
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -50,14 +50,15 @@ def test_all_calls_share_one_thread():
 
 
 def test_calls_overlap():
-    started = time.monotonic()
-    threads = [threading.Thread(target=run_coroutine, args=(later(1, 0.3),)) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    everybody = asyncio.Barrier(10)
 
-    assert time.monotonic() - started < 1.5
+    async def meet():
+        return await everybody.wait()
+
+    with ThreadPoolExecutor(10) as threads:
+        places = list(threads.map(lambda _: run_coroutine(meet(), timeout=60), range(10)))
+
+    assert sorted(places) == list(range(10))
 
 
 def test_context_variables_of_the_caller_are_seen():
@@ -75,25 +76,19 @@ def test_a_time_out_stops_the_coroutine():
 
     async def work():
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(3600)
         finally:
             ended.append("cleaned up")
 
-    started = time.monotonic()
     with pytest.raises(TimeoutError, match=r"No result after 0\.1 s"):
         run_coroutine(work(), timeout=0.1)
 
     assert ended == ["cleaned up"]
-    assert time.monotonic() - started < 1
 
 
-def test_a_cancellation_stops_the_coroutine_soon():
-    stop_at = time.monotonic() + 0.2
-
+def test_a_cancellation_stops_the_coroutine():
     with pytest.raises(Cancelled):
-        run_coroutine(later(1, 60), cancelled=lambda: time.monotonic() > stop_at)
-
-    assert time.monotonic() - stop_at < 0.5
+        run_coroutine(later(1, 3600), cancelled=lambda: True)
 
 
 def test_a_coroutine_that_ends_as_it_is_stopped_is_stopped_all_the_same():

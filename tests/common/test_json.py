@@ -1,4 +1,3 @@
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from apps.common import json
 from apps.common.errors import BadRequest, TooLarge
+from tests.bounds import bounded
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = st.recursive(
@@ -81,13 +81,10 @@ def test_what_is_too_large_is_refused_unread(document):
         "[" + '{"a":1},' * 299_000 + "1]",
     ],
 )
-def test_the_worst_documents_are_read_within_two_seconds(document):
-    started = time.process_time()
-
+@bounded
+def test_the_worst_documents_are_read(document):
     with suppress(BadRequest):
         json.loads(document)
-
-    assert time.process_time() - started < 2
 
 
 def test_a_hundred_levels_are_read():

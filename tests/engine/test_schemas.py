@@ -1,11 +1,11 @@
 """JSON Schemas that people write."""
 
-import time
 from typing import Any
 
 import pytest
 
 from apps.workflows.engine.schemas import MAX_ISSUES, SchemaError, check, compile_schema, with_defaults
+from tests.bounds import bounded
 
 TREE = {
     "$defs": {
@@ -111,26 +111,17 @@ _DOUBLING = {f"a{number}": {"allOf": [{"$ref": f"#/$defs/a{number + 1}"}] * 2} f
         {"type": "objekt"},
     ],
 )
-def test_a_schema_that_could_hold_a_worker_is_refused_at_once(schema: dict[str, Any]) -> None:
-    began = time.thread_time()
-
+@bounded
+def test_a_schema_that_could_hold_a_worker_is_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(SchemaError):
         check(nested(90), schema)
 
-    assert time.thread_time() - began < 1
 
-
+@bounded
 def test_a_pattern_cannot_backtrack() -> None:
-    began = time.thread_time()
-
     assert check("a" * 100_000 + "!", {"pattern": "^(a+)+$"})
 
-    assert time.thread_time() - began < 0.25
 
-
-def test_a_recursive_schema_checks_deep_values_quickly() -> None:
-    began = time.thread_time()
-
+@bounded
+def test_a_recursive_schema_checks_deep_values() -> None:
     assert check(nested(95), {"properties": {"a": {"$ref": "#"}}}) == []
-
-    assert time.thread_time() - began < 0.25

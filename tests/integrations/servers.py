@@ -42,6 +42,16 @@ class Server:
 
 
 @contextmanager
+def holding() -> Iterator[Callable[[Received], Answer]]:
+    """An answer that is held back until the block ends: whoever goes on before did not wait for it."""
+    let_go = threading.Event()
+    try:
+        yield lambda _: Answer(200 if let_go.wait(120) else 504)
+    finally:
+        let_go.set()
+
+
+@contextmanager
 def serving(answer: Callable[[Received], Answer] = lambda _: Answer()) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

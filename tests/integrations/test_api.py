@@ -1,4 +1,3 @@
-import time
 from uuid import uuid4
 
 import pytest
@@ -7,7 +6,7 @@ from django_scopes import scope
 from apps.integrations import registry
 from apps.integrations.models import OutboxMessage
 from tests.fixtures import client_with
-from tests.integrations.servers import Answer, serving
+from tests.integrations.servers import Answer, holding, serving
 
 MESSAGE = {"to": "ana@example.com", "subject": "Hello", "body": "Welcome."}
 
@@ -97,16 +96,14 @@ def test_a_failure_says_whether_trying_again_may_help(alice, settings):
 
 
 def test_a_slow_tool_is_stopped_in_time(alice, settings):
-    with serving(lambda _: time.sleep(3) or Answer()) as server:
+    with holding() as held, serving(held) as server:
         settings.ORCHESTRA_EGRESS_ALLOW = frozenset({server.address})
-        started = time.monotonic()
 
         answer = alice.client.post(
             "/v1/tools/http.request/invoke", {"input": {"url": server.url}, "timeout": 0.3}, format="json"
         )
 
         assert answer.json()["error"]["code"] == "timeout"
-        assert time.monotonic() - started < 2
 
 
 def test_invoking_needs_the_right_to_run(bob, expired):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from apps.common.asyncio_loop import Cancelled, run_coroutine
 from apps.common.errors import Fatal, Retryable
 from apps.integrations.egress import EgressRefused, fetch, transport
-from tests.integrations.servers import Answer, canary, serving
+from tests.integrations.servers import Answer, canary, holding, serving
 from tests.integrations.test_egress_rules import resolving
 
 
@@ -210,15 +210,13 @@ def test_a_broken_compression_is_a_final_error(allow):
 
 
 def test_a_slow_answer_ends_in_time_and_may_be_retried(allow):
-    with serving(lambda _: time.sleep(2) or Answer()) as server:
+    with holding() as answer, serving(answer) as server:
         allow(server.address)
-        started = time.monotonic()
 
         with pytest.raises(Retryable) as caught:
             get(server.url, timeout=0.3)
 
     assert caught.value.code == "timeout"
-    assert time.monotonic() - started < 3
 
 
 def test_a_trickling_body_ends_in_time(allow):
@@ -243,14 +241,11 @@ def trickle(listener):
 
 
 def test_a_cancelled_fetch_ends_at_once(allow):
-    with serving(lambda _: time.sleep(3) or Answer()) as server:
+    with holding() as answer, serving(answer) as server:
         allow(server.address)
-        started = time.monotonic()
 
         with pytest.raises(Cancelled):
-            run_coroutine(fetch("GET", server.url), cancelled=lambda: time.monotonic() - started > 0.1)
-
-        assert time.monotonic() - started < 1
+            run_coroutine(fetch("GET", server.url), cancelled=lambda: bool(server.received))
 
 
 def test_a_refused_connection_may_be_retried(allow):

@@ -1,6 +1,5 @@
 import asyncio
 import threading
-import time
 from typing import Annotated
 from uuid import uuid4
 
@@ -164,15 +163,12 @@ def test_a_sync_tool_runs_in_the_caller_s_thread():
 def test_a_slow_async_tool_may_be_retried(limit):
     @tool(timeout=0.1 if not limit else 60)
     async def slow() -> None:
-        await asyncio.sleep(60)
-
-    started = time.monotonic()
+        await asyncio.sleep(3600)
 
     with pytest.raises(Retryable, match=r"Tool 'slow' gave no result within 0\.1 s") as caught:
         invoke("slow", {}, CTX, **limit)
 
     assert caught.value.code == "timeout"
-    assert time.monotonic() - started < 1
 
 
 async def test_async_code_awaits_tools_of_both_kinds():
