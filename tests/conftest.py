@@ -96,3 +96,6 @@ def redis_url(services_home: Path) -> Iterator[str]:
 def django_db_modify_db_settings(database_url: str, redis_url: str) -> None:
     """Point Django at the services of this test process, before pytest-django creates its database."""
     point_django_at(database_url, redis_url)
+    # A test is one transaction, and thinks for as long as a busy machine makes it.
+    options = settings.DATABASES["default"]["OPTIONS"]
+    options["options"] += " -c idle_in_transaction_session_timeout=180s"

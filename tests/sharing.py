@@ -12,6 +12,9 @@ REAL = ("tests/acceptance/", "tests/benchmarks/", "tests/docs/test_commands_in_d
 @pytest.hookimpl(trylast=True)  # after Hypothesis has marked its tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest: whatever is begun last is what everybody waits for."""
+    for item in items:
+        if item.nodeid.startswith(REAL) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(300))  # to start a whole Orchestra takes a busy machine a minute
     if hasattr(config, "workerinput"):
         many_examples = {item.path for item in items if item.get_closest_marker("hypothesis")}
         items.sort(key=lambda item: (not item.nodeid.startswith(REAL), item.path not in many_examples))

@@ -23,7 +23,7 @@ def start_run(orchestra: RunningOrchestra) -> str:
     answer = orchestra.call("POST", "/v1/runs", json={"definition": chain()})
     assert answer.status_code == 202, answer.text
     run = str(answer.json()["id"])
-    wait_until(lambda: completed_nodes(orchestra, run) >= LENGTH // 3, 30)
+    wait_until(lambda: completed_nodes(orchestra, run) >= LENGTH // 3)
     return run
 
 
@@ -38,7 +38,7 @@ def ended_run(orchestra: RunningOrchestra, run: str) -> dict[str, Any]:
     def show() -> dict[str, Any]:
         return dict(orchestra.call("GET", f"/v1/runs/{run}").json())
 
-    wait_until(lambda: show()["status"] not in {"pending", "running", "waiting"}, 60, lambda: orchestra.output)
+    wait_until(lambda: show()["status"] not in {"pending", "running", "waiting"}, explain=lambda: orchestra.output)
     return show()
 
 

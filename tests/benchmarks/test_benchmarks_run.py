@@ -19,7 +19,7 @@ def printed() -> str:
 def run_benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run them as a person does."""
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, check=False, cwd=BASE_DIR, capture_output=True, text=True, timeout=170)
+    return subprocess.run(command, check=False, cwd=BASE_DIR, capture_output=True, text=True, timeout=280)
 
 
 @pytest.mark.parametrize(

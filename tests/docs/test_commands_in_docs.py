@@ -26,7 +26,7 @@ from tests.docs.blocks import DOCUMENTS, ROOT, Block, blocks
 SHELL = [block for block in blocks("sh", "bash") if not (block.remark or "").startswith("not run: ")]
 PROCESSES = [block for block in SHELL if block.remark == "processes"]
 PASTED = [block for block in SHELL if block not in PROCESSES]
-SECONDS = 240  # for a document: each command of it starts Python, and the machine may be busy
+SECONDS = 600  # for a document: each command of it starts Python, and the machine may be busy
 
 pytestmark = [
     pytest.mark.timeout(SECONDS + 60),
@@ -180,12 +180,12 @@ def test_the_processes_can_be_started_one_by_one(desk: Path, orchestra: RunningO
         for line in block.lines
     ]
     try:
-        wait_until(lambda: is_ready(port), 30)
-        wait_until(lambda: started[1].pid in worker_pids(desk, orchestra), 30)
+        wait_until(lambda: is_ready(port))
+        wait_until(lambda: started[1].pid in worker_pids(desk, orchestra))
     finally:
         for process in started:
             process.send_signal(signal.SIGTERM)
-        printed = [process.communicate(timeout=20)[0] for process in started]
+        printed = [process.communicate(timeout=60)[0] for process in started]
 
     assert all("Traceback" not in text for text in printed), printed
 
