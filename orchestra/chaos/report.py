@@ -103,6 +103,8 @@ def told(report: Report) -> Iterator[str]:
     yield f"  submits    {_seconds(report.submit_seconds)}"
     for fault, spread in report.resume_seconds.items():
         yield f"  resumed    after {fault.replace('_', ' ')}: {_seconds(spread)}"
+    for name, figure in report.figures.items():
+        yield f"  figure     {name.replace('_', ' ')}: {figure:.3g}"
     for demand in report.demands:
         yield f"  {'ok  ' if demand['met'] else 'MISS'}       {_demand(Demand(**_without(demand, 'met')))}"
     for name, found in report.wrong.items():

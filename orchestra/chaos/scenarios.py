@@ -19,6 +19,7 @@ from orchestra.house import wait_until
 KILLED_SECONDS, FROZEN_MORE_SECONDS = 3.0, 3.0  # to the next attempt; a frozen one: a lease and so many more
 WARM_UP_SECONDS = 3.0
 POISON_SECONDS, LOSSES = 90.0, 5
+REFUSED = "A late result was refused."  # what a worker says whose node another one has claimed
 STEADY = Pace(rate=200, most_open=100, node_seconds=(0.01, 0.1))  # as fast as it goes
 
 
@@ -122,6 +123,7 @@ def wake_zombies(stage: Stage) -> None:
             zombies += _wake_some(stage)
             stage.say(f"zombies: {zombies} nodes were finished by another while their first worker stood still")
     stage.figures["zombies"] = zombies
+    stage.figures["late_results_refused"] = (stage.faults.house.home / "log").read_text().count(REFUSED)
 
 
 def _wake_some(stage: Stage) -> int:
@@ -131,6 +133,7 @@ def _wake_some(stage: Stage) -> int:
         return 0
     pid, ids, fences = busiest[0]
     os.kill(pid, signal.SIGSTOP)
+    stage.faults.done["freeze"] += 1
     stage.faults.happenings.append(Happening(time.time(), "freeze", "worker", pid))
     try:
         return _wait_overtaken(stage, ids, fences)
