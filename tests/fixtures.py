@@ -19,6 +19,7 @@ PASSWORD = "correct horse battery staple"
 
 # How long one example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("orchestra", deadline=None)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=20_000)  # for one file, see CONTRIBUTING.md
 hypothesis.settings.load_profile("orchestra")
 
 

@@ -171,11 +171,15 @@ class EngineRoom:
 
     def die(self, worker: Leases | None = None) -> None:
         """The worker's process is gone, and the recovery has noticed."""
-        with transaction() as tx:
-            tx.execute(_DIE, id=(worker or self.worker).worker)
+        self.bury(worker or self.worker)
         recovery.take_back_lost()
         if worker is None:
             self.worker = Leases()
+
+    def bury(self, worker: Leases) -> None:
+        """The worker's process is known to be gone; what it holds has not been taken back yet."""
+        with transaction() as tx:
+            tx.execute(_DIE, id=worker.worker)
 
     def die_all(self) -> None:
         """Whoever holds a node run is gone."""
@@ -195,12 +199,16 @@ class EngineRoom:
 
     def pass_time(self, seconds: float) -> None:
         """Everything due within so many seconds is due now, and fires."""
-        with transaction() as tx:
-            for statement in (_SHIFT_NODES, _SHIFT_DEADLINES, _SHIFT_RUNS):
-                tx.execute(statement, seconds=seconds + 0.001)
+        self.make_due(seconds)
         recovery.end_overdue()
         recovery.fire_due()
         recovery.end_late_runs()
+
+    def make_due(self, seconds: float) -> None:
+        """Everything due within so many seconds is due now."""
+        with transaction() as tx:
+            for statement in (_SHIFT_NODES, _SHIFT_DEADLINES, _SHIFT_RUNS):
+                tx.execute(statement, seconds=seconds + 0.001)
 
     def grow_old(self, run: UUID) -> None:
         """A run that ended has done so a while ago."""
