@@ -107,9 +107,9 @@ class NodeRun(OrganizationModel):
         ]
         indexes = [
             models.Index(
-                fields=["-priority", "available_at", "id"],
+                fields=["organization", "-priority", "available_at", "id"],
                 condition=Q(status__in=["queued", "retrying"]),
-                name="node_claimable",
+                name="node_queued",
             ),
             models.Index(fields=["waiting_for", "available_at"], condition=Q(status="waiting"), name="node_waiting"),
             models.Index(fields=["worker"], condition=Q(status="running"), name="node_running"),

@@ -7,22 +7,53 @@ from uuid import UUID
 from apps.workflows.store.database import Transaction
 
 BATCH = 200
+ORGANIZATIONS = 8  # that one look sees; the next look begins with the next one
+HINTS = 25  # for one organization in one look
+NOBODY = UUID(int=0)
 
-_CLAIMABLE = """
-select n.id from workflows_noderun n join workflows_run r on r.id = n.run_id
-where n.status in ('queued', 'retrying') and n.available_at <= clock_timestamp()
-    and r.status in ('pending', 'running', 'waiting') and n.handler = any(%(handlers)s)
-order by n.priority desc, n.available_at, n.id limit %(limit)s
+# The organizations that have something queued, from one on and round, by a jump in the index for each.
+_QUEUED = """
+select organization_id from workflows_noderun
+where status in ('queued', 'retrying') and available_at <= clock_timestamp()
 """
-_UNHINTED = """
+_NEXT = f"""
+select coalesce(
+    ({_QUEUED} and organization_id > %s order by organization_id limit 1),
+    ({_QUEUED} order by organization_id limit 1)) as organization_id
+"""
+_TURNS = f"""
+with recursive turns as (
+    select 1 as place, o.organization_id as first, o.organization_id from ({_NEXT % "%(after)s"}) o
+    where o.organization_id is not null
+    union all
+    select t.place + 1, t.first, o.organization_id from turns t, lateral ({_NEXT % "t.organization_id"}) o
+    where t.place < %(organizations)s and o.organization_id <> t.first)
+"""
+_OPEN = """
+n.organization_id = t.organization_id and n.status in ('queued', 'retrying') and n.available_at <= clock_timestamp()
+and r.status in ('pending', 'running', 'waiting')
+"""
+_BEST_FIRST = "order by n.priority desc, n.available_at, n.id limit %(limit)s"
+_OFFERS = f"""
+{_TURNS}
+select o.id as node_run, t.organization_id as organization from turns t left join lateral (
+    select n.id, row_number() over (order by n.priority desc, n.available_at, n.id) as round
+    from workflows_noderun n join workflows_run r on r.id = n.run_id
+    where {_OPEN} and n.handler = any(%(handlers)s) {_BEST_FIRST}) o
+on %(share)s::int is null or %(share)s > (
+    select count(*) from workflows_noderun b where b.status = 'running' and b.organization_id = t.organization_id)
+order by o.round, t.place limit %(limit)s
+"""
+_UNHINTED = f"""
+{_TURNS}
 update workflows_noderun set hinted_at = clock_timestamp()
 where id in (
-    select n.id from workflows_noderun n join workflows_run r on r.id = n.run_id
-    where n.status in ('queued', 'retrying') and n.available_at <= clock_timestamp()
-        and r.status in ('pending', 'running', 'waiting')
-        and (n.hinted_at is null or n.hinted_at < n.available_at
-            or n.hinted_at < clock_timestamp() - make_interval(secs => %(after)s))
-    order by n.priority desc, n.available_at, n.id limit %(limit)s for update of n skip locked)
+    select o.id from turns t, lateral (
+        select n.id from workflows_noderun n join workflows_run r on r.id = n.run_id
+        where {_OPEN} and (n.hinted_at is null or n.hinted_at < n.available_at
+            or n.hinted_at < clock_timestamp() - make_interval(secs => %(seconds)s))
+        {_BEST_FIRST} for update of n skip locked) o
+    limit %(most)s)
 returning id, queue
 """
 _DUE = """
@@ -67,14 +98,38 @@ class Place:
     run: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A node run that may be claimed, and whose it is."""
+
+    node_run: UUID
+    organization: UUID
+
+
+def offers(
+    tx: Transaction, handlers: Sequence[str], limit: int, *, after: UUID = NOBODY, share: int | None = None
+) -> tuple[list[Offer], UUID]:
+    """Node runs that a worker with these handlers may claim now: the best of each organization, then the second bests.
+
+    The organization that follows `after` comes first, and the second value is the `after` of the next look: so all
+    have their turn, and one that has queued thousands cannot make another's first wait. Priorities count within an
+    organization. One that has `share` nodes running is left out.
+    """
+    rows = tx.rows(_OFFERS, handlers=list(handlers), limit=limit, after=after, organizations=ORGANIZATIONS, share=share)
+    found = [Offer(**row) for row in rows if row["node_run"]]
+    seen = [row["organization"] for row in rows]
+    return found, found[0].organization if found else seen[-1] if seen else after
+
+
 def claimable(tx: Transaction, handlers: Sequence[str], limit: int) -> list[UUID]:
-    """Node runs that a worker with these handlers may claim now, the most urgent first."""
-    return list(tx.values(_CLAIMABLE, handlers=list(handlers), limit=limit))
+    """The same from the first organization on, without the organizations."""
+    return [offer.node_run for offer in offers(tx, handlers, limit)[0]]
 
 
 def unhinted(tx: Transaction, after: float) -> list[tuple[UUID, str]]:
     """Claimable node runs of which workers have not been told for `after` seconds, noted as told now."""
-    return [(row["id"], row["queue"]) for row in tx.rows(_UNHINTED, after=after, limit=BATCH)]
+    rows = tx.rows(_UNHINTED, seconds=after, limit=HINTS, most=BATCH, after=NOBODY, organizations=BATCH)
+    return [(row["id"], row["queue"]) for row in rows]
 
 
 def due(tx: Transaction) -> list[Place]:

@@ -43,6 +43,7 @@ class WorkerRuntime:
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.liveness = Liveness(self.leases, self.name, self.slots.size)
         self.stopping = threading.Event()
+        self._served = questions.NOBODY  # the organization that was served last
         self._strays: set[questions.Place] = set()  # held in the table but not here, at the last look
 
     def start(self) -> None:
@@ -82,23 +83,29 @@ class WorkerRuntime:
         self.liveness.stop()
         log.info("The worker has stopped.", action="worker_stopped", worker=self.name)
 
-    def _work(self, node_run: UUID) -> None:
-        attempts.work(node_run, self.leases)
+    def _work(self, hinted: UUID) -> None:
+        # The last slot goes to whose turn it is, and not to whose message came first.
+        if self.slots.free and not settings.ORCHESTRA_ORGANIZATION_SHARE:
+            attempts.work(hinted, self.leases)
         while not self.stopping.is_set() and (following := self._pick()) is not None:
             attempts.work(following, self.leases)
 
     def _pick(self) -> UUID | None:
-        """Something else to do before the slot is given up; not always the first, or all slots would want the same."""
-        with transaction() as tx:
-            waiting = questions.claimable(tx, names(), limit=self.slots.size)
-        return random.choice(waiting) if waiting else None  # noqa: S311
+        """Something to do for the organization whose turn it is; not its first, or all slots would want the same."""
+        waiting = self._waiting(self.slots.size)
+        own = [offer.node_run for offer in waiting if offer.organization == waiting[0].organization]
+        return random.choice(own) if own else None  # noqa: S311
 
     def _poll(self) -> None:
         if free := self.slots.free:
-            with transaction() as tx:
-                waiting = questions.claimable(tx, names(), limit=free)
-            for node_run in waiting:
-                self.offer(node_run, wait=False)
+            for offer in self._waiting(free):
+                self.offer(offer.node_run, wait=False)
+
+    def _waiting(self, limit: int) -> list[questions.Offer]:
+        share = settings.ORCHESTRA_ORGANIZATION_SHARE or None
+        with transaction() as tx:
+            found, self._served = questions.offers(tx, names(), limit, after=self._served, share=share)
+        return found
 
     def _recover(self) -> None:
         if self.liveness.leads:
