@@ -16,7 +16,9 @@ class Took:
 class Contender(Protocol):
     """Somebody who can do the workloads. A node does nothing, but for waiting where it is told to."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What its column is called."""
 
     def chain(self, nodes: int) -> Took | None:
         """One run of so many nodes, one after the other; None from who cannot do this."""
