@@ -6,6 +6,8 @@ from statistics import median
 
 from benchmarks.contender import Contender, Took
 
+PATIENCE = 20.0  # seconds
+
 
 def alternating(
     contenders: Sequence[Contender], work: Callable[[Contender], Took | None], repeats: int
@@ -13,14 +15,16 @@ def alternating(
     """Let the contenders do the work in turn, so that a noisy minute is everybody's; give the median of each by name.
 
     The first time of each does not count: connections, caches and plans are made then. Who goes first changes.
+    Who has needed more than PATIENCE in all is not asked again; then even the first time counts if it is the only one.
     """
-    able = [contender for contender in contenders if work(contender) is not None]
-    took: dict[str, list[Took]] = {contender.name: [] for contender in able}
+    took = {contender: list(filter(None, [work(contender)])) for contender in contenders}
+    able = [contender for contender in contenders if took[contender]]
     for number in range(repeats):
         first = number % len(able)
         for contender in (*able[first:], *able[:first]):
-            took[contender.name] += filter(None, [work(contender)])
-    return {name: middle(times) for name, times in took.items()}
+            if sum(time.seconds for time in took[contender]) < PATIENCE:
+                took[contender] += filter(None, [work(contender)])
+    return {contender.name: middle(took[contender][1:] or took[contender]) for contender in able}
 
 
 def middle(times: Sequence[Took]) -> Took:

@@ -56,7 +56,7 @@ class Ours:
         version = self.saved(f"runs-{nodes}-{seconds:g}".replace(".", "-"), json.dumps(definition))
         cpu, began = worker_cpu(self.house), time.perf_counter()
         with ThreadPoolExecutor(SUBMITTERS) as pool:
-            started = list(pool.map(lambda _: self._start(version), range(runs)))
+            started = list(pool.map(lambda _: self.start(version), range(runs)))
         self._wait_for(started)
         ended = time.perf_counter()
         return Took(ended - began, self._by_database(started), worker_cpu(self.house) - cpu)
@@ -86,7 +86,7 @@ class Ours:
             raise RuntimeError(f"The run of {name} is {run['status']}: {run['error']}")
         return Took(ended - began, self._by_database([UUID(run["id"])]), worker_cpu(self.house) - cpu)
 
-    def _start(self, version: WorkflowVersion) -> UUID:
+    def start(self, version: WorkflowVersion) -> UUID:
         with scope(organization=self.organization):
             run = start_run(organization=self.organization, version=version, order=Order(by="benchmark"))
         release_connection()
@@ -135,8 +135,13 @@ class Client:
 
     def send(self, method: str, path: str, body: bytes | None = None) -> bytes:
         """The answer's body; raises where the server refuses."""
-        self.connection.request(method, path, body, self.headers)
-        answer = self.connection.getresponse()
+        try:
+            self.connection.request(method, path, body, self.headers)
+            answer = self.connection.getresponse()
+        except ConnectionError:  # the server closes what has been idle for seconds; the next request opens it again
+            self.connection.close()
+            self.connection.request(method, path, body, self.headers)
+            answer = self.connection.getresponse()
         content = answer.read()
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise RuntimeError(f"{method} {path}: {answer.status} {content[:500]!r}")

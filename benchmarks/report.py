@@ -16,7 +16,7 @@ class Row:
 
     workload: str
     figure: float
-    unit: str  # s, ms or something per second
+    unit: str  # of a time, of memory, or something per second
     to_reach: float | None = None
     references: Mapping[str, float] = field(default_factory=dict)  # by the name of who came to it
     database: float | None = None  # the same figure by the database's clock
@@ -33,6 +33,22 @@ class Row:
         if self.to_reach is None:
             return None
         return self.figure >= self.to_reach if self.more_is_better else self.figure <= self.to_reach
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that stand in one table."""
+
+    title: str
+    rows: Sequence[Row]
+
+
+def report(heading: str, sections: Sequence[Section], troubles: Sequence[str] = ()) -> str:
+    """Everything a session has found, in Markdown."""
+    tables = [f"### {section.title}\n\n{table(section.rows)}" for section in sections]
+    not_measured = [f"Not measured: {trouble}." for trouble in troubles]
+    rows = [row for section in sections for row in section.rows]
+    return "\n\n".join((heading, *tables, verdict(rows), *not_measured))
 
 
 def table(rows: Sequence[Row]) -> str:

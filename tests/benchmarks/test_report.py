@@ -1,0 +1,94 @@
+"""Turns, medians and tables: what the figures on the page mean."""
+
+from collections import defaultdict
+
+import pytest
+
+from benchmarks import options
+from benchmarks.contender import Took
+from benchmarks.measuring import alternating
+from benchmarks.report import Row, Section, report, table
+from benchmarks.session import BESIDE_OTHERS, OF_OURS, OF_PROCESSES
+
+
+class Quick:
+    """A contender that says how long it took; nothing is measured."""
+
+    def __init__(self, name: str, *seconds: float | None) -> None:
+        self.name = name
+        self.seconds = list(seconds)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def in_turn(*contenders: Quick, repeats: int) -> tuple[dict[str, Took], str]:
+    """The medians, and who was asked in which order."""
+    asked: list[str] = []
+    place: dict[str, int] = defaultdict(int)
+
+    def work(contender: Quick) -> Took | None:
+        asked.append(contender.name)
+        seconds = contender.seconds[min(place[contender.name], len(contender.seconds) - 1)]
+        place[contender.name] += 1
+        return None if seconds is None else Took(seconds)
+
+    return alternating(contenders, work, repeats), "".join(asked)
+
+
+def test_contenders_take_turns_and_the_first_time_does_not_count() -> None:
+    took, asked = in_turn(Quick("a", 9, 1, 2, 3), Quick("b", 4), repeats=3)
+
+    assert asked == "ab" + "ab" + "ba" + "ab"
+    assert took == {"a": Took(2), "b": Took(4)}
+
+
+def test_who_cannot_do_the_work_has_no_figure() -> None:
+    took, asked = in_turn(Quick("a", 1), Quick("b", None), repeats=2)
+
+    assert asked == "ab" + "a" + "a"
+    assert took == {"a": Took(1)}
+
+
+def test_who_is_very_slow_is_not_asked_again() -> None:
+    took, asked = in_turn(Quick("a", 1), Quick("b", 30), repeats=2)
+
+    assert asked == "ab" + "a" + "a"
+    assert took["b"] == Took(30)
+
+
+@pytest.mark.parametrize(
+    ("unit", "figure", "reached"), [("s", 0.09, "yes"), ("s", 0.11, "**no**"), ("runs/s", 0.11, "yes")]
+)
+def test_a_row_says_what_is_to_be_reached_and_the_ratio_to_others(unit: str, figure: float, reached: str) -> None:
+    last = table([Row("A", figure, unit, 0.1, {"DBOS": 0.5})]).splitlines()[-1]
+
+    assert last == f"| A | {figure:.3f} {unit} | 0.100 {unit} | {reached} | 0.500 {unit} ({figure / 0.5:.2g}x) |"
+
+
+def test_what_was_not_measured_stands_below_the_tables() -> None:
+    text = report("heading", [Section("Work", [Row("A", 1.0, "s")])], ["prefect: no network"])
+
+    assert "### Work" in text
+    assert text.endswith("Not measured: prefect: no network.")
+
+
+def test_results_replace_those_on_the_page(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(f"before\n{options.BEGIN}\nold\n\n{options.END}\nafter\n")
+    monkeypatch.setattr(options, "RESULTS", page)
+
+    options.write_results("new")
+
+    assert page.read_text() == f"before\n{options.BEGIN}\nnew\n\n{options.END}\nafter\n"
+
+
+def test_the_page_has_a_place_for_results() -> None:
+    page = options.RESULTS.read_text()
+
+    assert options.BEGIN in page
+    assert options.END in page
+
+
+def test_every_workload_is_one_that_a_session_knows() -> None:
+    assert (*BESIDE_OTHERS, *OF_PROCESSES, *OF_OURS) == options.WORKLOADS
