@@ -134,6 +134,18 @@ def count_going_on() -> int:
     return Run.objects.filter(status__in=GOING_ON).count()
 
 
+_PENDING = """
+select count(*) from (
+    select 1 from workflows_run where organization_id = %(organization)s and status = 'pending' limit %(most)s) as found
+"""
+
+
+def count_pending(organization: UUID, most: int) -> int:
+    """How many runs of an organization wait to begin; counted up to `most`, in an index."""
+    row = first_row(_PENDING, organization=organization, most=most)
+    return int(row[0]) if row else 0
+
+
 def node_runs(run: Run) -> QuerySet[NodeRun]:
     """The node runs of a run with their attempts, in the order in which they were queued."""
     attempts = Prefetch("attempts", queryset=Attempt.objects.order_by("fence"))

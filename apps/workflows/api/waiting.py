@@ -17,6 +17,7 @@ from apps.workflows import live, selectors
 from apps.workflows.engine.states import RUN_ENDED
 from apps.workflows.models import Run
 from apps.workflows.serializers.runs import started_run
+from apps.workflows.services import queue_limit
 
 MOST_SECONDS = 60
 WAIT = number(
@@ -41,6 +42,7 @@ def answer_when_ended(
     """
 
     def begin() -> dict[str, JSON]:
+        queue_limit.admit(view.access.organization)
         run = start()
         return show_new(run) if show_new else show(selectors.find_run(run))
 
