@@ -190,6 +190,7 @@ def _refusals() -> list[Path]:
         "gallery",
         "context_keys",
         "unknown_effects",
+        "queue_limit",
     )
     return [services / f"{name}.py" for name in names]
 
