@@ -13,6 +13,7 @@ import psutil
 import pytest
 from django.conf import settings
 
+from apps.workflows.store.database import close_pools
 from orchestra import embedded
 from orchestra.connect import point_django_at
 from orchestra.settings import BASE_DIR
@@ -99,3 +100,10 @@ def django_db_modify_db_settings(database_url: str, redis_url: str) -> None:
     # A test is one transaction, and thinks for as long as a busy machine makes it.
     options = settings.DATABASES["default"]["OPTIONS"]
     options["options"] += " -c idle_in_transaction_session_timeout=180s"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The databases of the tests; at the end nothing holds a connection to them, so that they can be dropped."""
+    yield
+    close_pools()

@@ -2,7 +2,6 @@
 
 import os
 from typing import Any
-from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
@@ -15,14 +14,10 @@ _runtime: WorkerRuntime | None = None
 
 
 @shared_task(name=WORK_TASK, ignore_result=True)
-def work(node_run: str) -> None:
-    """A hint: this node run may be claimable. Waiting here for a free slot is what keeps further hints for others."""
-    try:
-        identifier = UUID(str(node_run))
-    except ValueError:
-        return  # a forged message; only the claim decides, and there is nothing to claim
+def work(node_run: str) -> None:  # noqa: ARG001
+    """A hint: this node run may be claimable, or another by now; the rows say what is."""
     if _runtime is not None:
-        _runtime.offer(identifier)
+        _runtime.hear_hint()
 
 
 @worker_ready.connect

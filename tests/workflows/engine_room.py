@@ -12,10 +12,10 @@ from apps.workflows.nodes.base import Completed, Failed, Outcome, Waiting
 from apps.workflows.nodes.registry import names
 from apps.workflows.serializers.runs import context_of
 from apps.workflows.services import approvals, attempts, forks, recovery, runs, signals, versions
-from apps.workflows.services.attempts import Claim
 from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.runs import Order
+from apps.workflows.services.settler import Claim
 from apps.workflows.store import recovery as questions
 from apps.workflows.store import workers
 from apps.workflows.store.database import transaction
@@ -35,6 +35,9 @@ update workflows_noderun set deadline_at = deadline_at - make_interval(secs => %
 _SHIFT_RUNS = """
 update workflows_run set deadline_at = deadline_at - make_interval(secs => %(seconds)s)
 where status not in ('completed', 'failed', 'cancelled') and deadline_at is not null
+"""
+_TOUCH_RUNS = """
+update workflows_run set revision = revision + 1 where status not in ('completed', 'failed', 'cancelled')
 """
 _NEXT = """
 select extract(epoch from min(due) - clock_timestamp())::float8 from (
@@ -159,7 +162,7 @@ class EngineRoom:
         leases.draining = not go_on
         try:
             told = outcome if isinstance(outcome, (Completed, Failed, Waiting)) else Completed(outcome)
-            return attempts._settler.settle(claim, told, leases)
+            return attempts.bring(claim, told, leases)
         finally:
             leases.draining = False
 
@@ -209,6 +212,7 @@ class EngineRoom:
         with transaction() as tx:
             for statement in (_SHIFT_NODES, _SHIFT_DEADLINES, _SHIFT_RUNS):
                 tx.execute(statement, seconds=seconds + 0.001)
+            tx.execute(_TOUCH_RUNS)
 
     def grow_old(self, run: UUID) -> None:
         """A run that ended has done so a while ago."""

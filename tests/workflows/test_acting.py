@@ -229,7 +229,7 @@ def test_a_draining_worker_claims_nothing_further(room, calls):
     claim = room.claim(run, "a")
     room.worker.draining = True
 
-    assert attempts._settler.settle(claim, room.execute(claim), room.worker) is None
+    assert attempts.bring(claim, room.execute(claim), room.worker) is None
     assert room.statuses(run) == {"a": "completed", "b": "queued"}
 
 

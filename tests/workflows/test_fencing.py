@@ -11,7 +11,7 @@ from django.db import connection
 from apps.common.database import release_connection
 from apps.workflows import tasks
 from apps.workflows.models import JournalEntry, RunEvent
-from apps.workflows.services import attempts, recovery
+from apps.workflows.services import attempts, recovery, settler
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.transition import again
 from apps.workflows.store import journal, progress, writing
@@ -366,14 +366,14 @@ def test_results_that_wait_together_are_committed_together(room, calls, monkeypa
     room.begin(run, "m")
     claims = [room.claim(run, "m", index=index) for index in range(20)]
     commits, gate = [], threading.Event()
-    real = attempts.act_on_run
+    real = settler.act_on_run
 
     def slow(*args, **kwargs):
         gate.wait(5)
         commits.append(1)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(attempts, "act_on_run", slow)
+    monkeypatch.setattr(settler, "act_on_run", slow)
 
     def bring(claim):
         try:

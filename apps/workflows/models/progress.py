@@ -43,6 +43,7 @@ class Run(OrganizationModel):
     forked_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="forks")
     forked_at = models.BigIntegerField(null=True)  # the last event of the other run that this one took over
     last_seq = models.BigIntegerField(default=0)  # of its events
+    revision = models.BigIntegerField(default=0, db_default=0)  # raised by every change to the run or any of its rows
     visits = models.PositiveIntegerField(default=0)  # node visits started, for the limit
     cost_usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
     tokens = models.BigIntegerField(default=0)

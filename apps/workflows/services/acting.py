@@ -1,7 +1,13 @@
-"""Acting on a run: one transaction under its lock, then whatever has to be told to others."""
+"""Acting on a run: decided and written as one, then whatever has to be told to others.
+
+Most acts only look at a run and write one statement at the end, which holds if nobody has changed the run meanwhile:
+no lock, one round trip, one commit. An act that has to write before its end, and one that found the run changed,
+is done under the lock on the run's row.
+"""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from uuid import UUID
 
@@ -12,17 +18,19 @@ from django.db import transaction as django_transaction
 
 from apps.common.errors import Fatal, NotFound
 from apps.common.ids import uuid7
+from apps.common.json import JSON
 from apps.workflows import dispatch
 from apps.workflows.engine.states import RunStatus
 from apps.workflows.nodes.base import ChildRequest, Completed, Failed, NodeError
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import checked_input
+from apps.workflows.services.memory import Memory
 from apps.workflows.services.transition import again, ending
-from apps.workflows.services.transition.transition import Consequences, Limits, Transition
-from apps.workflows.store import definitions, progress, recovery
-from apps.workflows.store.database import TRIES, Transaction, patiently, transaction
+from apps.workflows.services.transition.transition import Consequences, Limits, Room, Transition, no_room
+from apps.workflows.store import clock, definitions, progress, recovery
+from apps.workflows.store.database import TRIES, Changed, LockNeeded, Transaction, look, patiently, transaction
 from apps.workflows.store.rows import NodeRow, RunRow
-from apps.workflows.store.values import Packer
+from apps.workflows.store.writing import NewRun
 
 Act = Callable[[Transition], None]
 
@@ -30,22 +38,29 @@ log = structlog.get_logger(__name__)
 
 
 def act_on_run(
-    run: UUID, act: Act, *, worker: UUID | None = None, go_on_with: int = 0, inline: bool = False, tries: int = TRIES
+    run: UUID,
+    act: Act,
+    *,
+    worker: UUID | None = None,
+    room: Room = no_room,
+    inline: bool = False,
+    tries: int = TRIES,
+    memory: Memory | None = None,
 ) -> Consequences:
-    """Does `act` with the run locked, writes what follows, and tells others after the commit.
+    """Does `act` on the run as it is now, writes what follows, and tells others after the commit.
 
-    `inline` says whether deciding nodes are evaluated here (workers do) or left to a worker. Up to
-    `go_on_with` node runs come back claimed for `worker`. Raises NotFound when there is no such run.
-    The whole transaction is tried again, `tries` times in all, where the database says that this helps.
+    `inline` says whether deciding nodes are evaluated here (workers do) or left to a worker. As many node runs as
+    `room` grants come back claimed for `worker`. What `memory` knows of the run is not read again. Raises NotFound
+    when there is no such run. The whole is tried again, `tries` times in all, where the database says that this helps.
     """
-    once = partial(_act_once, run, act, worker=worker, go_on_with=go_on_with, inline=inline)
+    once = partial(_act_once, run, act, worker=worker, room=room, inline=inline, memory=memory)
     consequences = patiently(once, tries=tries)
     django_transaction.on_commit(partial(tell, run, consequences))
     return consequences
 
 
 def open_transition(tx: Transaction, run: RunRow, *, inline: bool) -> Transition:
-    """A transition of a locked run."""
+    """A transition of a run."""
     compiled = compiled_version(run.version_id, tx)
     limits = Limits(**settings.ORCHESTRA_LIMITS)
     return Transition(
@@ -88,16 +103,50 @@ def cancel_orphans(parent: UUID | None = None) -> int:
     return len(orphans)
 
 
-def _act_once(run: UUID, act: Act, *, worker: UUID | None, go_on_with: int, inline: bool) -> Consequences:
+def _act_once(
+    run: UUID, act: Act, *, worker: UUID | None, room: Room, inline: bool, memory: Memory | None
+) -> Consequences:
+    with suppress(Changed, LockNeeded), _looking(run, memory, inline=inline) as transition:
+        return _act(transition, act, worker, room, memory)
+    with _locked(run, inline=inline) as transition:
+        return _act(transition, act, worker, room, memory)
+
+
+def _act(transition: Transition, act: Act, worker: UUID | None, room: Room, memory: Memory | None) -> Consequences:
+    act(transition)
+    if not transition.touched:
+        return Consequences()
+    consequences = transition.write(worker=worker, room=room)
+    if memory is not None:
+        memory.keep(transition)
+    return consequences
+
+
+@contextmanager
+def _looking(run: UUID, memory: Memory | None, *, inline: bool) -> Iterator[Transition]:
+    """A transition that locks nothing."""
+    known = memory.take(run) if memory else None
+    with look() as tx:
+        if known is None:
+            yield open_transition(tx, _found(progress.read_run(tx, run), run), inline=inline)
+        else:
+            known.run.now = clock.now(tx)
+            transition = open_transition(tx, known.run, inline=inline)
+            transition.take_over(known)
+            yield transition
+
+
+@contextmanager
+def _locked(run: UUID, *, inline: bool) -> Iterator[Transition]:
+    """A transition of the locked run."""
     with transaction() as tx:
-        row = progress.lock_run(tx, run)
-        if row is None:
-            raise NotFound(f"There is no run '{run}'.", code="run_not_found")
-        transition = open_transition(tx, row, inline=inline)
-        act(transition)
-        if not transition.touched:
-            return Consequences()
-        return transition.write(worker=worker, go_on_with=go_on_with)
+        yield open_transition(tx, _found(progress.lock_run(tx, run), run), inline=inline)
+
+
+def _found(row: RunRow | None, run: UUID) -> RunRow:
+    if row is None:
+        raise NotFound(f"There is no run '{run}'.", code="run_not_found")
+    return row
 
 
 def _child_outcome(transition: Transition, row: NodeRow) -> Completed | Failed | None:
@@ -126,28 +175,23 @@ def _start_child(parent: Transition, row: NodeRow, request: ChildRequest) -> UUI
     given, issues = checked_input(compiled.definition.inputs, request.input)
     if issues:
         raise Fatal(f"{issues[0].pointer}: {issues[0].message}", code="invalid_input")
-    identifier = uuid7()
-    packer = Packer(run.organization_id)
-    definitions.insert_run(
-        tx,
-        id=identifier,
-        organization=run.organization_id,
-        workflow=version["workflow_id"],
-        version=version["version_id"],
-        name=version["name"],
-        input=packer.pack(given),
-        priority=run.priority,
-        trigger="run",
-        created_by=run.created_by,
-        parent=run.id,
-        parent_node=row.id,
-        nesting=run.nesting + 1,
-        timeout=compiled.definition.timeout,
-    )
-    packer.write(tx)
     row.state["workflow"] = request.workflow
-    parent.consequences.hints += begin_run(tx, identifier)
-    return identifier
+    tx.needs_lock()
+    child = RunRow(
+        id=uuid7(),
+        organization_id=run.organization_id,
+        version_id=version["version_id"],
+        workflow_id=version["workflow_id"],
+        name=version["name"],
+        priority=run.priority,
+        nesting=run.nesting + 1,
+        parent_id=run.id,
+        parent_node_id=row.id,
+        created_by=run.created_by,
+        now=run.now,
+    )
+    parent.consequences.hints += begin_run(tx, child, given, trigger="run")
+    return child.id
 
 
 def _send_on(parent: Transition, row: NodeRow) -> UUID:
@@ -163,11 +207,15 @@ def _send_on(parent: Transition, row: NodeRow) -> UUID:
     return child
 
 
-def begin_run(tx: Transaction, run: UUID) -> list[tuple[UUID, str]]:
-    """Queues the entry nodes of a run that has just been added; gives what to tell the workers."""
-    row = progress.lock_run(tx, run)
-    if row is None:
-        raise NotFound(f"There is no run '{run}'.", code="run_not_found")
-    transition = open_transition(tx, row, inline=False)
+def begin_run(
+    tx: Transaction, run: RunRow, given: JSON, *, trigger: str, labels: Mapping[str, str] | None = None
+) -> list[tuple[UUID, str]]:
+    """Adds a run with this input and queues its entry nodes; gives what to tell the workers.
+
+    Raises Fatal for an input that is too large to be kept.
+    """
+    transition = open_transition(tx, run, inline=False)
+    run.input = transition.packer.pack(given)
     transition.begin()
-    return transition.write().hints
+    timeout = transition.compiled.definition.timeout
+    return transition.add(NewRun(labels=labels or {}, trigger=trigger, timeout=timeout)).hints

@@ -106,7 +106,7 @@ class AttemptContext(NodeContext):
         self._lines.flush()
         report, self._report = self._report, None
         if report is not None and self.leases.is_wanted(self.row):
-            act_on_run(self.row.run_id, lambda transition: self._tell(transition, report))
+            act_on_run(self.row.run_id, lambda transition: self._tell(transition, report), memory=self.leases.memory)
 
     def _tell(self, transition: Transition, report: dict[str, Any]) -> None:
         transition.read([self.row.id])

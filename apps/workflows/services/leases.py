@@ -3,11 +3,14 @@
 import threading
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from apps.common.ids import uuid7
+from apps.workflows.services.memory import Memory
 from apps.workflows.store.rows import NodeRow
+
+SUSPICIOUS = 2  # losses after which a node may be what kills its workers
 
 
 class Watched(Protocol):
@@ -15,6 +18,34 @@ class Watched(Protocol):
 
     def flush(self) -> None:
         """Writes it."""
+
+
+class Crew(Protocol):
+    """The idle slots of the process."""
+
+    def reserve(self, wanted: int) -> int:
+        """Keeps up to so many idle slots for claims that are being made; gives how many."""
+
+    def release(self, count: int) -> None:
+        """Gives back slots that were kept for nothing."""
+
+    def begin(self, claim: Any) -> None:
+        """Has a slot that was kept execute a claim."""
+
+
+class Nobody:
+    """No slots beside the thread that asks."""
+
+    def reserve(self, wanted: int) -> int:  # noqa: ARG002
+        """See Crew.reserve."""
+        return 0
+
+    def release(self, count: int) -> None:
+        """See Crew.release."""
+
+    def begin(self, claim: Any) -> None:
+        """See Crew.begin."""
+        raise RuntimeError(f"No slot was kept for {claim}.")
 
 
 @dataclass
@@ -33,12 +64,30 @@ class Leases:
     def __init__(self, worker: UUID | None = None) -> None:
         self.worker = worker or uuid7()
         self.draining = False
+        self.memory = Memory()
+        self.crew: Crew = Nobody()
         self._held: dict[UUID, Held] = {}
+        self._suspect: UUID | None = None
         self._lock = threading.Lock()
 
-    def room(self, wanted: int) -> int:
-        """How many of `wanted` further node runs may be claimed: none while the process drains."""
-        return 0 if self.draining else wanted
+    def admits(self, row: NodeRow) -> bool:
+        """Whether the node run may be claimed here: of those that have been lost before, only one at a time.
+
+        What dies together is queued together. A node that kills its worker would take the same others with it each
+        time, until they count as poison too; apart from other suspects, only the guilty one is lost again.
+        """
+        if row.lost_count < SUSPICIOUS:
+            return True
+        with self._lock:
+            if self._suspect is None:
+                self._suspect = row.id
+            return self._suspect == row.id
+
+    def acquit(self, node_run: UUID) -> None:
+        """Makes room for another suspect."""
+        with self._lock:
+            if self._suspect == node_run:
+                self._suspect = None
 
     def hold(self, row: NodeRow) -> None:
         """Notes a claim."""
@@ -61,6 +110,16 @@ class Leases:
             held = self._held.get(row.id)
             if held is not None and held.row.fence == row.fence:
                 del self._held[row.id]
+        self.acquit(row.id)
+
+    def holds(self, node_run: UUID) -> bool:
+        """Whether the node run is executed here."""
+        return node_run in self._held
+
+    def executes(self, run: UUID) -> bool:
+        """Whether any node run of the run is in execution."""
+        with self._lock:
+            return any(held.row.run_id == run for held in self._held.values())
 
     def held(self) -> list[NodeRow]:
         """The node runs in execution."""

@@ -1,6 +1,7 @@
 """Starting runs and acting on them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -18,9 +19,9 @@ from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import accepted_input
 from apps.workflows.services.transition import again, ending
 from apps.workflows.services.transition.transition import Transition
-from apps.workflows.store import definitions, progress
-from apps.workflows.store.database import patiently, transaction
-from apps.workflows.store.values import Packer
+from apps.workflows.store import clock, progress
+from apps.workflows.store.database import LockNeeded, Transaction, look, patiently, transaction
+from apps.workflows.store.rows import RunRow
 
 SMALLEST_PRIORITY, GREATEST_PRIORITY = -100, 100
 
@@ -45,27 +46,29 @@ def start_run(*, organization: Organization, version: WorkflowVersion, order: Or
     given = accepted_input(compiled.definition.inputs, order.input)
     identifier = uuid7()
 
-    def add() -> list[tuple[UUID, str]]:
-        with transaction() as tx:
-            packer = Packer(organization.pk)
-            definitions.insert_run(
-                tx,
-                id=identifier,
-                organization=organization.pk,
-                workflow=version.workflow_id,
-                version=version.pk,
-                name=compiled.definition.name,
-                input=_packed(packer, given),
-                priority=order.priority,
-                labels=dict(order.labels),
-                trigger=order.trigger,
-                created_by=order.by,
-                timeout=compiled.definition.timeout,
-            )
-            packer.write(tx)
-            return begin_run(tx, identifier)
+    def begin(tx: Transaction) -> list[tuple[UUID, str]]:
+        row = RunRow(
+            id=identifier,
+            organization_id=organization.pk,
+            version_id=version.pk,
+            workflow_id=version.workflow_id,
+            name=compiled.definition.name,
+            priority=order.priority,
+            created_by=order.by,
+            now=clock.now(tx),
+        )
+        return begin_run(tx, row, given, trigger=order.trigger, labels=order.labels)
 
-    hints = patiently(add)
+    def add() -> list[tuple[UUID, str]]:
+        with suppress(LockNeeded), look() as tx:
+            return begin(tx)
+        with transaction() as tx:
+            return begin(tx)
+
+    try:
+        hints = patiently(add)
+    except Fatal as error:
+        raise Invalid(str(error), code=error.code) from None
     django_transaction.on_commit(lambda: tell_of_start(identifier, hints))
     return identifier
 
@@ -136,13 +139,6 @@ def tell_of_start(run: UUID, hints: list[tuple[UUID, str]]) -> None:
     """Tells workers and watchers of a new run, after its commit."""
     dispatch.hint(hints)
     dispatch.wake(run)
-
-
-def _packed(packer: Packer, given: JSON) -> str:
-    try:
-        return packer.pack(given)
-    except Fatal as error:
-        raise Invalid(str(error), code=error.code) from None
 
 
 def _undecided(undecided: Sequence[UUID]) -> Conflict:

@@ -25,6 +25,7 @@ def send_signal(run: UUID, event: str, payload: JSON, *, by: str) -> bool:
         packed = transition.packer.pack(payload)
         transition.packer.write(transition.tx)
         people.keep_signal(transition.tx, transition.run, event, packed, by)
+        transition.stir()
         waiting = people.waiting_for(transition.tx, run, event)
         taken = waiting is not None
         if waiting is not None:

@@ -7,17 +7,20 @@ from uuid import UUID
 import orjson
 
 from apps.workflows.engine.states import NodeStatus, RunStatus
+from apps.workflows.store.clock import heard
 from apps.workflows.store.database import Row, Transaction
 from apps.workflows.store.rows import NodeRow, RunRow
 
 _RUN_COLUMNS = """
-id, organization_id, version_id, workflow_id, name, status, input, marking, priority, last_seq, visits, nesting,
-parent_id, parent_node_id, created_by, started_at, clock_timestamp() as now
+id, organization_id, version_id, workflow_id, name, status, input, marking, priority, last_seq, revision, visits,
+nesting, parent_id, parent_node_id, created_by, started_at, clock_timestamp() as now
 """
-_LOCK_RUN = f"select {_RUN_COLUMNS} from workflows_run where id = %(run)s for update"
+_READ_RUN = f"select {_RUN_COLUMNS} from workflows_run where id = %(run)s"
+_LOCK_RUN = f"{_READ_RUN} for update"
 _RUN_OF_NODE = "select run_id from workflows_noderun where id = %(node)s"
 
 _NODE_COLUMNS = ", ".join(column.name for column in fields(NodeRow))
+_NODE = f"select {_NODE_COLUMNS} from workflows_noderun where id = %(id)s"
 _NODES = f"""
 with wanted as (select unnest(%(ids)s::uuid[]) as id), with_maps as (
     select id from wanted union
@@ -97,6 +100,11 @@ def lock_run(tx: Transaction, run: UUID) -> RunRow | None:
     return _run(tx.row(_LOCK_RUN, run=run))
 
 
+def read_run(tx: Transaction, run: UUID) -> RunRow | None:
+    """The run as it is now; None where there is none."""
+    return _run(tx.row(_READ_RUN, run=run))
+
+
 def run_of_node(tx: Transaction, node: UUID) -> UUID | None:
     """The run that a node run belongs to; None where there is none."""
     found: UUID | None = tx.value(_RUN_OF_NODE, node=node)
@@ -105,6 +113,11 @@ def run_of_node(tx: Transaction, node: UUID) -> UUID | None:
 
 def nodes(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, NodeRow]:
     """Node runs by id, together with the maps that any of them is an item of."""
+    if len(ids) == 1:  # nearly always, and a plan for one id is kept by the server
+        (alone,) = ids
+        row = tx.row(_NODE, id=alone)
+        if row is None or row["parent_id"] is None:
+            return {alone: node_row(row)} if row else {}
     return {row["id"]: node_row(row) for row in tx.rows(_NODES, ids=list(ids))}
 
 
@@ -187,4 +200,5 @@ NODE_FIELDS = tuple(column.name for column in fields(NodeRow))
 def _run(row: Row | None) -> RunRow | None:
     if row is None:
         return None
-    return RunRow(**row | {"status": RunStatus(row["status"]), "marking": orjson.loads(row["marking"])})
+    parsed = {"status": RunStatus(row["status"]), "marking": orjson.loads(row["marking"]), "now": heard(row["now"])}
+    return RunRow(**row | parsed)

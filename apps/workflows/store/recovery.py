@@ -36,8 +36,8 @@ and r.status in ('pending', 'running', 'waiting')
 _BEST_FIRST = "order by n.priority desc, n.available_at, n.id limit %(limit)s"
 _OFFERS = f"""
 {_TURNS}
-select o.id as node_run, t.organization_id as organization from turns t left join lateral (
-    select n.id, row_number() over (order by n.priority desc, n.available_at, n.id) as round
+select o.id as node_run, o.run_id as run, t.organization_id as organization from turns t left join lateral (
+    select n.id, n.run_id, row_number() over (order by n.priority desc, n.available_at, n.id) as round
     from workflows_noderun n join workflows_run r on r.id = n.run_id
     where {_OPEN} and n.handler = any(%(handlers)s) {_BEST_FIRST}) o
 on %(share)s::int is null or %(share)s > (
@@ -103,6 +103,7 @@ class Offer:
     """A node run that may be claimed, and whose it is."""
 
     node_run: UUID
+    run: UUID
     organization: UUID
 
 

@@ -12,25 +12,26 @@ HELD = datetime(9999, 1, 1, tzinfo=UTC)  # `available_at` of a map item that wai
 
 @dataclass(slots=True)
 class RunRow:
-    """A run, locked."""
+    """A run, locked or as it was when it was read."""
 
     id: UUID
     organization_id: UUID
     version_id: UUID
     workflow_id: UUID | None
     name: str
-    status: RunStatus
-    input: str
-    marking: dict[str, Any]
-    priority: int
-    last_seq: int
-    visits: int
-    nesting: int
-    parent_id: UUID | None
-    parent_node_id: UUID | None
-    created_by: str
-    started_at: datetime | None
-    now: datetime  # the database's clock when the run was locked
+    now: datetime  # the database's clock when the run was read
+    status: RunStatus = RunStatus.PENDING
+    input: str = ""
+    marking: dict[str, Any] = field(default_factory=dict)
+    priority: int = 0
+    last_seq: int = 0
+    revision: int = 0
+    visits: int = 0
+    nesting: int = 0
+    parent_id: UUID | None = None
+    parent_node_id: UUID | None = None
+    created_by: str = ""
+    started_at: datetime | None = None
     output: str | None = None
     error: dict[str, Any] | None = None
 

@@ -47,13 +47,17 @@ class Packer:
 
     def write(self, tx: Transaction) -> None:
         """Writes the large values that were packed since the last call."""
+        if records := self.records():
+            tx.execute(_WRITE, records=orjson.dumps(records).decode())
+
+    def records(self) -> list[dict[str, Any]]:
+        """Hands over the rows of the large values that were packed since the last call."""
         records = [
             {"id": uuid7(), "organization": self.organization, "digest": digest, "content": content}
             for digest, content in self._large.items()
         ]
-        if records:
-            tx.execute(_WRITE, records=orjson.dumps(records).decode())
         self._large.clear()
+        return records
 
     def unpack(self, tx: Transaction, texts: Sequence[str | None]) -> list[JSON]:
         """The values behind column texts, in order; those packed a moment ago included."""

@@ -1,11 +1,13 @@
-"""Writing what a transition has decided: everything in one statement.
+"""Writing what a transition has decided: everything in one statement, and only if nobody has changed the run since.
 
+Whoever writes raises the run's revision, so the statement that finds the revision it was decided on stands where a
+lock held from the first look would stand; the others wait for the row, find it changed and write nothing.
 Each kind of row is a JSON text that the server takes apart. One text costs a fraction of an array for
 each column, and one statement a fraction of seven, here and in the server.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -14,7 +16,8 @@ import orjson
 
 from apps.common.json import dumps
 from apps.workflows.engine.states import RUN_ENDED
-from apps.workflows.store.database import Transaction
+from apps.workflows.store.clock import heard
+from apps.workflows.store.database import Changed, Transaction
 from apps.workflows.store.rows import ContextRow, EventRow, NodeRow, RunRow
 
 _CHANGING = {
@@ -35,41 +38,60 @@ def _columns(columns: dict[str, str]) -> str:
 
 _MADE = f"""
 insert into workflows_noderun ({", ".join(_ALL)}) select * from json_to_recordset(%(made)s) as d({_columns(_ALL)})
-on conflict (run_id, node, visit, index) do nothing
+where exists (select from run) on conflict (run_id, node, visit, index) do nothing
 """
 _CHANGED = f"""
 update workflows_noderun n set {", ".join(f"{name} = d.{name}" for name in _CHANGING if name != "id")}
-from json_to_recordset(%(changed)s) as d({_columns(_CHANGING)}) where n.id = d.id
+from json_to_recordset(%(changed)s) as d({_columns(_CHANGING)}) where n.id = d.id and exists (select from run)
 """
 _STARTED = """
 insert into workflows_attempt (node_run_id, fence, worker, outcome)
 select id, fence, worker, '' from json_to_recordset(%(started)s) as d(id uuid, fence int8, worker uuid)
-on conflict do nothing
+where exists (select from run) on conflict do nothing
 """
 _ENDED = """
 update workflows_attempt a set ended_at = clock_timestamp(), outcome = d.outcome, error = d.error
 from json_to_recordset(%(ended)s) as d(node_run uuid, fence int8, outcome text, error text)
-where a.node_run_id = d.node_run and a.fence = d.fence
+where a.node_run_id = d.node_run and a.fence = d.fence and exists (select from run)
     and (a.ended_at is null or a.outcome in ('lost', 'released') and d.outcome in ('completed', 'failed'))
 """
 _EVENTS = """
 insert into workflows_runevent (run_id, seq, type, node, visit, index, node_run_id, data)
 select %(run)s, * from json_to_recordset(%(events)s)
     as d(seq int8, type text, node text, visit int4, index int4, node_run uuid, data text)
+where exists (select from run)
 """
-_CONTEXT = """
+_ENTRIES = """
 insert into workflows_contextentry (run_id, key, seq, rank, value, node, node_run_id)
 select %(run)s, * from json_to_recordset(%(context)s)
     as d(key text, seq int8, rank int8[], value text, node text, node_run_id uuid)
 """
+_CONTEXT = f"{_ENTRIES} where exists (select from run)"
+_BLOBS = """
+insert into workflows_blob (id, organization_id, digest, content)
+select * from json_to_recordset(%(blobs)s) as d(id uuid, organization uuid, digest text, content text)
+where exists (select from run) on conflict (organization_id, digest) do nothing
+"""
 _RUN = """
-update workflows_run set status = %(status)s, marking = %(marking)s, last_seq = %(last_seq)s, visits = %(visits)s,
-    output = %(output)s, error = %(error)s, started_at = coalesce(started_at, %(started_at)s),
+update workflows_run set revision = revision + 1, status = %(status)s, marking = %(marking)s, last_seq = %(last_seq)s,
+    visits = %(visits)s, output = %(output)s, error = %(error)s, started_at = coalesce(started_at, %(started_at)s),
     finished_at = case when %(over)s then coalesce(finished_at, clock_timestamp()) end
-where id = %(run)s
+where id = %(run)s and revision = %(revision)s returning id
+"""
+_NEW_RUN = """
+insert into workflows_run (id, organization_id, workflow_id, version_id, name, status, input, marking, priority, labels,
+    trigger, created_by, parent_id, parent_node_id, nesting, last_seq, revision, visits, output, error, started_at,
+    finished_at, cost_usd, tokens, deadline_at)
+values (%(run)s, %(organization)s, %(workflow)s, %(version)s, %(name)s, %(status)s, %(input)s, %(marking)s,
+    %(priority)s, %(labels)s::jsonb, %(trigger)s, %(created_by)s, %(parent)s, %(parent_node)s, %(nesting)s,
+    %(last_seq)s, %(revision)s, %(visits)s, %(output)s, %(error)s, %(started_at)s,
+    case when %(over)s then clock_timestamp() end, 0, 0,
+    clock_timestamp() + make_interval(secs => %(timeout)s::float8))
+on conflict (id) do nothing returning id
 """
 _PARTS = {
     "made": _MADE, "changed": _CHANGED, "started": _STARTED, "ended": _ENDED, "events": _EVENTS, "context": _CONTEXT,
+    "blobs": _BLOBS,
 }  # fmt: skip
 
 
@@ -83,10 +105,54 @@ class Decided:
     ended: Sequence[tuple[NodeRow, str]] = ()  # attempts and how they ended; what is said first of one counts
     events: Sequence[EventRow] = ()  # numbered from `run.last_seq` on
     context: Sequence[ContextRow] = ()
+    blobs: Sequence[dict[str, Any]] = ()  # large values
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    """What a run is given once, when it is added."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    trigger: str
+    timeout: float | None = None  # seconds
 
 
 def write(tx: Transaction, run: RunRow, marking: dict[str, Any], decided: Decided) -> None:
-    """Writes a run and what was decided about it; `run.last_seq` is moved on by the events."""
+    """Writes a run and what was decided about it; the row moves on with its events, its revision and the time.
+
+    Raises Changed, with nothing written, when somebody else has changed the run since it was read.
+    """
+    texts = _texts(run, decided)
+    written = tx.last(_statement(_RUN, tuple(texts)), **texts, **_run(run, marking))
+    if written is None:
+        raise Changed
+    run.revision += 1
+    run.now = heard(written["now"])
+
+
+def add(tx: Transaction, run: RunRow, marking: dict[str, Any], decided: Decided, new: NewRun) -> None:
+    """Writes a new run with what was decided about it; one that an earlier try has written is left alone."""
+    texts = _texts(run, decided)
+    once = {
+        "organization": run.organization_id,
+        "workflow": run.workflow_id,
+        "version": run.version_id,
+        "name": run.name,
+        "input": run.input,
+        "priority": run.priority,
+        "labels": _text(dict(new.labels)),
+        "trigger": new.trigger,
+        "created_by": run.created_by,
+        "parent": run.parent_id,
+        "parent_node": run.parent_node_id,
+        "nesting": run.nesting,
+        "timeout": new.timeout,
+    }
+    tx.last(_statement(_NEW_RUN, tuple(texts)), **texts, **_run(run, marking), **once)
+
+
+def _texts(run: RunRow, decided: Decided) -> dict[str, str]:
+    """Each kind of rows as one text; `run.last_seq` is moved on by the events."""
     records = {
         "made": [_record(row, _ALL) for row in decided.made],
         "changed": [_record(row, _CHANGING) for row in decided.changed],
@@ -94,23 +160,24 @@ def write(tx: Transaction, run: RunRow, marking: dict[str, Any], decided: Decide
         "ended": _ended(decided.ended),
         "events": [_event(event, run.last_seq + place) for place, event in enumerate(decided.events, start=1)],
         "context": [asdict(write) for write in decided.context],
+        "blobs": decided.blobs,
     }
     run.last_seq += len(decided.events)
-    texts = {name: orjson.dumps(rows).decode() for name, rows in records.items() if rows}
-    tx.execute(_statement(tuple(texts)), **texts, **_run(run, marking))
+    return {name: orjson.dumps(rows).decode() for name, rows in records.items() if rows}
 
 
 def insert_context(tx: Transaction, run: UUID, writes: Sequence[ContextRow]) -> None:
     """Adds writes to context keys."""
     if writes:
-        tx.execute(_CONTEXT, run=run, context=orjson.dumps([asdict(write) for write in writes]).decode())
+        tx.execute(_ENTRIES, run=run, context=orjson.dumps([asdict(write) for write in writes]).decode())
 
 
 @cache
-def _statement(parts: tuple[str, ...]) -> str:
+def _statement(run: str, parts: tuple[str, ...]) -> str:
     """The statement for what there is to write; most transitions write one of a handful of combinations."""
-    written = ", ".join(f"{name} as ({_PARTS[name]})" for name in parts)
-    return f"with {written} {_RUN}" if parts else _RUN
+    statements = {"run": run} | {part: _PARTS[part] for part in parts}
+    written = ", ".join(f"{name} as ({sql})" for name, sql in statements.items())
+    return f"with {written} select clock_timestamp() as now from run"
 
 
 def _run(run: RunRow, marking: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +186,7 @@ def _run(run: RunRow, marking: dict[str, Any]) -> dict[str, Any]:
         "status": run.status,
         "marking": _text(marking),
         "last_seq": run.last_seq,
+        "revision": run.revision,
         "visits": run.visits,
         "output": run.output,
         "error": _text(run.error),

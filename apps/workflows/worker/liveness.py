@@ -9,12 +9,11 @@ from typing import Any
 import psycopg
 import structlog
 from django.conf import settings
-from django.db import connection as django_connection
 
 from apps.common import failpoints
 from apps.workflows.services.leases import Leases
 from apps.workflows.store import workers
-from apps.workflows.store.database import Transaction
+from apps.workflows.store.database import Transaction, connection_parameters
 
 log = structlog.get_logger(__name__)
 
@@ -92,25 +91,8 @@ class Liveness:
         return self._connection
 
     def _connect(self) -> "psycopg.Connection[Any]":
-        parameters = {
-            name: value for name, value in django_connection.get_connection_params().items() if name in _PARAMETERS
-        }
-        self._connection = psycopg.connect(**parameters, autocommit=True, application_name=f"orchestra {self.name}")
+        self._connection = psycopg.connect(
+            **connection_parameters(), autocommit=True, application_name=f"orchestra {self.name}"
+        )
         workers.lock(self._connection, self.lock_key)
         return self._connection
-
-
-_PARAMETERS = frozenset(
-    {
-        "dbname",
-        "user",
-        "password",
-        "host",
-        "port",
-        "connect_timeout",
-        "keepalives_idle",
-        "keepalives_interval",
-        "keepalives_count",
-        "tcp_user_timeout",
-    }
-)

@@ -6,22 +6,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from uuid import UUID
 
 import structlog
 from django.conf import settings
 
 from apps.accounts.services import expiry
 from apps.common.database import release_connection
-from apps.workflows.nodes.registry import names
 from apps.workflows.services import attempts, recovery
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.leases import Leases
+from apps.workflows.services.settler import Claim
 from apps.workflows.services.transition import again
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import recovery as questions
 from apps.workflows.store.database import TRANSIENT, transaction
 from apps.workflows.store.rows import NodeRow
+from apps.workflows.worker.backlog import Backlog
 from apps.workflows.worker.liveness import Liveness
 from apps.workflows.worker.slots import Slots
 
@@ -43,14 +43,15 @@ class WorkerRuntime:
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.liveness = Liveness(self.leases, self.name, self.slots.size)
         self.stopping = threading.Event()
-        self._served = questions.NOBODY  # the organization that was served last
+        self.backlog = Backlog()
+        self.leases.crew = self
+        self._hint = threading.Event()
         self._strays: set[questions.Place] = set()  # held in the table but not here, at the last look
 
     def start(self) -> None:
         """Registers the worker and starts its loops."""
         self.liveness.start()
         loops = {
-            self._poll: POLL_SECONDS,
             self._recover: RECOVERY_SECONDS,
             self._reclaim: RECLAIM_SECONDS,
             self._flush: FLUSH_SECONDS,
@@ -58,16 +59,14 @@ class WorkerRuntime:
         }
         for loop, seconds in loops.items():
             threading.Thread(target=self._repeat, args=(loop, seconds), name=loop.__name__, daemon=True).start()
+        threading.Thread(target=self._poll, name="poll", daemon=True).start()
         log.info("The worker is ready.", action="worker_ready", worker=self.name, slots=self.slots.size)
 
-    def offer(self, node_run: UUID, *, wait: bool = True) -> bool:
-        """Has a slot work on the node run; False when none is free (or, with `wait`, when the worker stops first)."""
-        while not self.stopping.is_set():
-            if self.slots.begin(self._work, node_run, seconds=0.2 if wait else 0.0):
-                return True
-            if not wait:
-                return False
-        return False
+    def hear_hint(self) -> None:
+        """There may be something to claim. Waits for a free slot, which keeps further hints for other workers."""
+        while not self.stopping.is_set() and not self.slots.wait_free(0.2):
+            pass
+        self._hint.set()
 
     def drain(self) -> None:
         """No new node is claimed from now on."""
@@ -83,29 +82,36 @@ class WorkerRuntime:
         self.liveness.stop()
         log.info("The worker has stopped.", action="worker_stopped", worker=self.name)
 
-    def _work(self, hinted: UUID) -> None:
-        # The last slot goes to whose turn it is, and not to whose message came first.
-        if self.slots.free and not settings.ORCHESTRA_ORGANIZATION_SHARE:
-            attempts.work(hinted, self.leases)
-        while not self.stopping.is_set() and (following := self._pick()) is not None:
-            attempts.work(following, self.leases)
-
-    def _pick(self) -> UUID | None:
-        """Something to do for the organization whose turn it is; not its first, or all slots would want the same."""
-        waiting = self._waiting(self.slots.size)
-        own = [offer.node_run for offer in waiting if offer.organization == waiting[0].organization]
-        return random.choice(own) if own else None  # noqa: S311
-
-    def _poll(self) -> None:
+    def _fill(self) -> None:
+        """Gives the free slots something to do."""
         if free := self.slots.free:
-            for offer in self._waiting(free):
-                self.offer(offer.node_run, wait=False)
+            for _ in range(self.slots.reserve(self.backlog.fill(free))):
+                self.slots.begin(self._work)
 
-    def _waiting(self, limit: int) -> list[questions.Offer]:
-        share = settings.ORCHESTRA_ORGANIZATION_SHARE or None
-        with transaction() as tx:
-            found, self._served = questions.offers(tx, names(), limit, after=self._served, share=share)
-        return found
+    def _work(self) -> None:
+        while not self.stopping.is_set() and (place := self.backlog.next()) is not None:
+            claim = None
+            try:
+                claim = attempts.take(place.node_run, self.leases, run=place.run)
+            finally:
+                self.backlog.tried(place, claimed=claim is not None)
+            attempts.go_on(claim, self.leases)
+
+    def _go_on(self, claim: Claim) -> None:
+        attempts.go_on(claim, self.leases)
+        self._work()
+
+    def reserve(self, wanted: int) -> int:
+        """See Crew.reserve."""
+        return self.slots.reserve(wanted)
+
+    def release(self, count: int) -> None:
+        """See Crew.release."""
+        self.slots.release(count)
+
+    def begin(self, claim: Claim) -> None:
+        """See Crew.begin."""
+        self.slots.begin(self._go_on, claim)
 
     def _recover(self) -> None:
         if self.liveness.leads:
@@ -136,17 +142,26 @@ class WorkerRuntime:
 
         act_on_run(row.run_id, act)
 
+    def _poll(self) -> None:
+        """Looks for work at every hint, and now and then without one: hints may be lost."""
+        while not self.stopping.is_set():
+            self._hint.wait(POLL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311
+            self._hint.clear()
+            self._once(self._fill)
+
     def _repeat(self, loop: Callable[[], object], seconds: float) -> None:
-        """Calls `loop` again and again; what fails is said and tried again, as the database may be away."""
+        """Calls `loop` again and again."""
         while not self.stopping.wait(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
-            try:
-                loop()
-            except TRANSIENT as error:
-                log.warning(
-                    "The database does not answer.", action="database_silent", loop=loop.__name__, error=str(error)
-                )
-                time.sleep(1)
-            except Exception:
-                log.exception("A loop of the worker failed.", action="loop_failed", loop=loop.__name__)
-            finally:
-                release_connection()
+            self._once(loop)
+
+    def _once(self, loop: Callable[[], object]) -> None:
+        """Calls `loop`; what fails is said, and tried again the next time, as the database may be away."""
+        try:
+            loop()
+        except TRANSIENT as error:
+            log.warning("The database does not answer.", action="database_silent", loop=loop.__name__, error=str(error))
+            time.sleep(1)
+        except Exception:
+            log.exception("A loop of the worker failed.", action="loop_failed", loop=loop.__name__)
+        finally:
+            release_connection()

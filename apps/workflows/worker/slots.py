@@ -1,7 +1,6 @@
 """A bounded number of threads, each for one piece of work."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,30 +16,41 @@ class Slots:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._room = threading.BoundedSemaphore(size)
-        self._busy = 0
-        self._lock = threading.Lock()
+        self._taken = 0
+        self._changed = threading.Condition()
 
     @property
     def free(self) -> int:
         """How many more pieces could begin now."""
-        return self.size - self._busy
+        return self.size - self._taken
 
-    def begin(self, work: Callable[..., object], *args: Any, seconds: float) -> bool:
-        """Begins the work in a thread of its own; False when no slot came free within so many seconds."""
-        if not self._room.acquire(timeout=seconds):
-            return False
-        with self._lock:
-            self._busy += 1
+    def reserve(self, wanted: int) -> int:
+        """Keeps up to so many free slots; gives how many. Each is begun or released."""
+        with self._changed:
+            granted = max(0, min(wanted, self.free))
+            self._taken += granted
+        return granted
+
+    def release(self, count: int) -> None:
+        """Gives back slots that were kept or in use."""
+        if count:
+            with self._changed:
+                self._taken -= count
+                self._changed.notify_all()
+
+    def begin(self, work: Callable[..., object], *args: Any) -> None:
+        """Begins the work on a slot that was kept, in a thread of its own."""
         threading.Thread(target=self._run, args=(work, args), name="slot", daemon=True).start()
-        return True
+
+    def wait_free(self, seconds: float) -> bool:
+        """Waits until a slot is free, so many seconds at the most."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.free > 0, seconds)
 
     def wait_idle(self, seconds: float) -> bool:
         """Waits until all work is done, so many seconds at the most."""
-        ends = time.monotonic() + seconds
-        while self._busy and time.monotonic() < ends:
-            time.sleep(0.02)
-        return not self._busy
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._taken, seconds)
 
     def _run(self, work: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:
@@ -50,6 +60,4 @@ class Slots:
             log.exception("A slot failed.", action="slot_failed")
         finally:
             release_connection()
-            with self._lock:
-                self._busy -= 1
-            self._room.release()
+            self.release(1)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _BATCH = 200  # items read at once where they only decide
+_AHEAD = 25  # further items read with the next, as whoever settles one settles the next
 
 
 def make_items(transition: "Transition", parent: NodeRow, items: list[JSON]) -> None:
@@ -126,7 +127,7 @@ def _start_next(transition: "Transition", parent: NodeRow) -> None:
 def _wanted(transition: "Transition", parent: NodeRow) -> int:
     """How many items to read at once: as many as may get their turn in this transaction."""
     decides = _spec(transition, parent).body.type in INLINE
-    return min(transition.inline_left, _BATCH) + 1 if decides else len(transition.news) + 1
+    return min(transition.inline_left, _BATCH) + 1 if decides else len(transition.news) + _AHEAD
 
 
 def _saved(transition: "Transition", row: NodeRow, outcome: Completed | Failed) -> Completed | Failed:

@@ -8,11 +8,14 @@ import orjson
 from apps.common.json import JSON
 from apps.workflows.engine.compiler import Compiled, Needs
 from apps.workflows.engine.marking import Marking, dead_nodes
+from apps.workflows.engine.states import NODE_ENDED
 from apps.workflows.services.context_keys import context_keys, folded
 from apps.workflows.store import progress
 from apps.workflows.store.database import Transaction
 from apps.workflows.store.rows import NodeRow, RunRow
 from apps.workflows.store.values import Packer
+
+_MOST_REMEMBERED = 256 * 1024  # characters; a run with more is read again each time
 
 
 class Scope:
@@ -24,10 +27,18 @@ class Scope:
         self._input: JSON = None
         self._nodes: dict[str, dict[str, Any]] = {}
         self._context: dict[str, list[tuple[list[int], JSON, str]]] = {}
+        self._size = 0  # characters of what was fetched or seen
+
+    def take_over(self, earlier: "Scope") -> None:
+        """Starts from what an earlier transition of the run knew, but for what may change without being seen here."""
+        if earlier._size <= _MOST_REMEMBERED:
+            self._input, self._context, self._size = earlier._input, earlier._context, earlier._size
+            self._nodes = {name: node for name, node in earlier._nodes.items() if node["status"] in NODE_ENDED}
 
     def names(self, needs: Needs, **others: JSON) -> dict[str, Any]:
         """The names an expression with these needs may read; `others` are those of its place: output, visit, item."""
         if self._input is None:
+            self._size += len(self.run.input)
             (self._input,) = self.packer.unpack(self.tx, [self.run.input])
         return {
             "inputs": self._input,
@@ -40,6 +51,7 @@ class Scope:
     def saw(self, row: NodeRow, output: JSON) -> None:
         """Lets later expressions of this transaction see a visit that has just ended."""
         if not row.is_item:
+            self._size += len(row.output or "")
             self._nodes[row.node] = _node(row.status, row.visit, output, row.error)
 
     def wrote(self, key: str, rank: list[int], value: JSON, node: str) -> None:
@@ -65,6 +77,7 @@ class Scope:
     def _fetch_nodes(self, names: Collection[str]) -> None:
         rows = progress.latest_visits(self.tx, self.run.id, names)
         outputs = self.packer.unpack(self.tx, [row["output"] for row in rows])
+        self._size += sum(len(row["output"] or "") for row in rows)
         for row, output in zip(rows, outputs, strict=True):
             error = row["error"] and orjson.loads(row["error"])
             node = _node(row["status"], row["visit"], output, error)
@@ -87,6 +100,7 @@ class Scope:
             return
         rows = progress.context_writes(self.tx, self.run.id, missing)
         values = self.packer.unpack(self.tx, [row["value"] for row in rows])
+        self._size += sum(len(row["value"]) for row in rows)
         self._context.update({key: [] for key in missing})
         for row, value in zip(rows, values, strict=True):
             self._context[row["key"]].append((row["rank"], value, row["node"]))

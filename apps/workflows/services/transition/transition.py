@@ -1,14 +1,15 @@
 """What follows from news about a run's nodes, worked out in memory and written at once.
 
-The order of one transaction: lock the run, read the node runs that the news is about, decide
-everything (retries, edges, starts, what only decides), then write all of it. Nothing here talks to
-anything but the database, and nothing is published before the commit.
+The order: read the run and the node runs that the news is about (or remember them), decide everything (retries,
+edges, starts, what only decides), then write all of it, on the condition that nobody has changed the run meanwhile.
+Nothing here talks to anything but the database, and nothing is published before the commit.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -28,12 +29,19 @@ from apps.workflows.services.transition.saving import prepare_write
 from apps.workflows.services.transition.scope import Scope
 from apps.workflows.store import progress, writing
 from apps.workflows.store.database import Transaction
-from apps.workflows.store.rows import ContextRow, EventRow, NodeRow, RunRow
+from apps.workflows.store.rows import HELD, ContextRow, EventRow, NodeRow, RunRow
 from apps.workflows.store.values import Packer
 
 StartChild = Callable[["Transition", NodeRow, ChildRequest], UUID]
+Room = Callable[[int], int]  # how many of so many node runs a worker takes
 
+_MOST_HELD = 200  # items of a map that are remembered while they wait for their turn
 _PREVIEW_CHARACTERS = 2_000  # of a value in an event; a longer one is read where it is stored
+
+
+def no_room(wanted: int) -> int:  # noqa: ARG001
+    """Takes none."""
+    return 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class Consequences:
 
 
 class Transition:
-    """One run, locked, while news about its nodes is worked in."""
+    """One run while news about its nodes is worked in."""
 
     def __init__(
         self,
@@ -87,17 +95,32 @@ class Transition:
         self.attempts: list[tuple[NodeRow, str]] = []  # that have ended, and how
         self.news: deque[tuple[NodeRow, Outcome]] = deque()
         self.consequences = Consequences(version=run.version_id)
+        self.stirred = False
+
+    def take_over(self, earlier: "Transition") -> None:
+        """Starts from what an earlier transition of the run left behind, where nothing has changed since."""
+        self._set_marking(earlier.marking)
+        self.held = {parent: deque(islice(items, _MOST_HELD)) for parent, items in earlier.held.items() if items}
+        held = {row.id for items in self.held.values() for row in items}
+        open_rows = (row for row in earlier.rows.values() if row.status not in NODE_ENDED)
+        self.rows = {row.id: row for row in open_rows if row.available_at != HELD or row.id in held}
+        self.scope.take_over(earlier.scope)
 
     # ---- what callers bring -----------------------------------------------------------------------
 
     @property
     def touched(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.changed or self.made or self.events or self.ready)
+        return bool(self.changed or self.made or self.events or self.ready or self.stirred)
+
+    def stir(self) -> None:
+        """Has the run written although nothing of it changes: rows beside it did, which others must not miss."""
+        self.stirred = True
 
     def read(self, ids: Sequence[UUID]) -> None:
         """Fetches the node runs that the news is about, and the maps they are items of."""
-        self.rows.update(progress.nodes(self.tx, [node for node in ids if node not in self.rows]))
+        if missing := [node for node in ids if node not in self.rows]:
+            self.rows.update(progress.nodes(self.tx, missing))
 
     def begin(self) -> None:
         """Starts the entry nodes of a new run."""
@@ -142,22 +165,33 @@ class Transition:
                 self._hear(row, outcome)
         ending.finish_if_over(self)
 
-    def write(self, *, worker: UUID | None = None, go_on_with: int = 0) -> Consequences:
-        """Writes everything; up to `go_on_with` of the node runs that became ready are claimed for `worker`."""
-        self._claim(worker, go_on_with)
+    def write(self, *, worker: UUID | None = None, room: Room = no_room) -> Consequences:
+        """Writes everything; as many of the node runs that became ready as `room` has are claimed for `worker`.
+
+        Raises Changed, with nothing written, when somebody else has changed the run.
+        """
+        decided = self._settled(worker, room)
+        writing.write(self.tx, self.run, self.marking.as_json(), decided)
+        return self.consequences
+
+    def add(self, new: writing.NewRun) -> Consequences:
+        """Writes the run itself too, which is not there yet."""
+        writing.add(self.tx, self.run, self.marking.as_json(), self._settled(None, no_room), new)
+        return self.consequences
+
+    def _settled(self, worker: UUID | None, room: Room) -> writing.Decided:
+        self._claim(worker, room)
         ending.settle_status(self)
-        self.packer.write(self.tx)
         self._number_context()
-        decided = writing.Decided(
+        return writing.Decided(
             made=list(self.made.values()),
             changed=[row for row in self.changed.values() if row.id not in self.made],
             started=self.consequences.claimed,
             ended=self.attempts,
             events=self.events,
             context=[write for write, _ in self.context],
+            blobs=self.packer.records(),
         )
-        writing.write(self.tx, self.run, self.marking.as_json(), decided)
-        return self.consequences
 
     # ---- news -------------------------------------------------------------------------------------
 
@@ -428,11 +462,12 @@ class Transition:
 
     # ---- writing ----------------------------------------------------------------------------------
 
-    def _claim(self, worker: UUID | None, most: int) -> None:
+    def _claim(self, worker: UUID | None, room: Room) -> None:
         """Gives the worker what it goes on with, and leaves hints for the rest."""
         mine: list[NodeRow] = []
         if worker is not None and self.run.status in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING):
-            mine = [row for row in self.ready if row.handler not in INLINE][:most]
+            mine = [row for row in self.ready if row.handler not in INLINE]
+            mine = mine[: room(len(mine))]
         for row in mine:
             self._hand_over(row, worker)
         self.consequences.claimed = [replace(row) for row in mine]
