@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_initial"),
-        ("workflows", "0001_initial"),
+        ("workflows", "0002_run_revision"),
     ]
 
     operations = [
