@@ -1,11 +1,11 @@
 """An agent whose worker is killed in the middle of it, as its far end sees it: nothing is asked for twice."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.acceptance.orchestra_process import RunningOrchestra, Start, wait_until
@@ -14,7 +14,8 @@ from tests.integrations.servers import Answer, Received, Server, serving
 pytestmark = pytest.mark.timeout(600)  # three Python processes start, and twice a worker; the machine may be busy
 
 STEPS = 10
-EVERYWHERE = os.environ.get("ORCHESTRA_TESTS") == "long"
+LONG = hypothesis.settings.get_current_profile_name() == "long"
+KILLED_AT = range(1, STEPS + 1) if LONG else [6]
 PLUGIN = '''
 import os
 import signal
@@ -113,7 +114,7 @@ def ended(orchestra: RunningOrchestra, run: str) -> dict[str, Any]:
     return show()
 
 
-@pytest.mark.parametrize("step", range(1, STEPS + 1) if EVERYWHERE else [6])
+@pytest.mark.parametrize("step", KILLED_AT)
 def test_an_agent_killed_between_two_calls_goes_on_at_the_next(
     orchestra: RunningOrchestra, far_end: FarEnd, tmp_path: Path, step: int
 ) -> None:
@@ -126,7 +127,7 @@ def test_an_agent_killed_between_two_calls_goes_on_at_the_next(
     assert far_end.keys == [f"{run}:a:1:-1:{number}" for number in range(1, STEPS + 1)]
 
 
-@pytest.mark.parametrize("step", range(1, STEPS + 1) if EVERYWHERE else [6])
+@pytest.mark.parametrize("step", KILLED_AT)
 def test_the_call_in_flight_is_repeated_with_its_key_where_the_node_says_that_it_may(
     orchestra: RunningOrchestra, far_end: FarEnd, step: int
 ) -> None:
@@ -139,7 +140,7 @@ def test_the_call_in_flight_is_repeated_with_its_key_where_the_node_says_that_it
     assert Counter(far_end.keys) == {f"{run}:a:1:-1:{number}": 1 + (number == step) for number in range(1, STEPS + 1)}
 
 
-@pytest.mark.parametrize("step", range(1, STEPS + 1) if EVERYWHERE else [6])
+@pytest.mark.parametrize("step", KILLED_AT)
 def test_the_call_in_flight_is_a_person_s_to_decide_where_nobody_knows(
     orchestra: RunningOrchestra, far_end: FarEnd, step: int
 ) -> None:
