@@ -135,8 +135,9 @@ def test_a_redirect_to_the_inside_is_refused(allow):
         ):
             with serving(lambda _, to=target: Answer(302, {"Location": to})) as server:
                 allow(server.address)
-                with pytest.raises((EgressRefused, Retryable)):
+                with pytest.raises((EgressRefused, Retryable)) as caught:
                     get(server.url)
+                assert caught.value.in_doubt  # the first server had the request
 
         assert connections == []
 
@@ -256,7 +257,7 @@ def test_a_refused_connection_may_be_retried(allow):
     with pytest.raises(Retryable) as caught:
         get(f"http://127.0.0.1:{port}/path?token=secret")
 
-    assert caught.value.code == "connection_failed"
+    assert (caught.value.code, caught.value.in_doubt) == ("connection_failed", False)
     assert "secret" not in caught.value.message
 
 
@@ -266,8 +267,10 @@ def test_what_is_no_http_may_be_retried(allow):
         allow(f"127.0.0.1:{port}")
         threading.Thread(target=hang_up, args=(listener,), daemon=True).start()
 
-        with pytest.raises(Retryable):
+        with pytest.raises(Retryable) as caught:
             get(f"http://127.0.0.1:{port}/", timeout=5)
+
+        assert caught.value.in_doubt  # it had the request
 
 
 def hang_up(listener):

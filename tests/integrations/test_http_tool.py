@@ -82,6 +82,7 @@ def test_a_status_that_may_pass_is_retryable(server, status):
         request(server)
 
     assert (caught.value.code, caught.value.retry_after) == (f"http_{status}", 7)
+    assert caught.value.in_doubt == (status in {502, 504})  # there a gateway got no answer
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,11 @@ async def fetch(
     side does not answer in `timeout` seconds or the connection breaks. Each is `in_doubt` once the request is out.
     """
     started = time.perf_counter()
+    answers: list[httpx.Response] = []  # an answer that redirects is one, too: the request has been received
     try:
         async with asyncio.timeout(timeout):
             session = client()
-            answer = await _follow(session, _request(session, method, url, headers, content))
+            answer = await _follow(session, _request(session, method, url, headers, content), answers)
             try:
                 body = await _body(answer, max_bytes)
             finally:
@@ -66,9 +67,14 @@ async def fetch(
     except (TimeoutError, httpx.TimeoutException) as error:
         reason = str(error) or f"no answer within {timeout:g} s"
         message = f"{_named(method, url)}: {reason}."
-        raise Retryable(message, code="timeout", in_doubt=not isinstance(error, _NEVER_SENT)) from None
+        raise Retryable(message, code="timeout", in_doubt=bool(answers) or _may_be_out(error)) from None
     except httpx.TransportError as error:
-        raise _transport_failure(_named(method, url), error) from None
+        failure = _transport_failure(_named(method, url), error)
+        failure.in_doubt |= bool(answers)
+        raise failure from None
+    except Fatal as refusal:
+        refusal.in_doubt |= bool(answers)
+        raise
     return Response(
         url=str(answer.url),
         status=answer.status_code,
@@ -88,15 +94,16 @@ def _request(
         raise Fatal(f"The request cannot be sent: {error}.", code="invalid_input") from None
 
 
-async def _follow(session: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+async def _follow(session: httpx.AsyncClient, request: httpx.Request, answers: list[httpx.Response]) -> httpx.Response:
     for _ in range(MOST_REDIRECTS + 1):
         response = await session.send(request, stream=True)
+        answers.append(response)
         if response.next_request is None:
             return response
         await response.aclose()
         request = _without_secrets(request, response.next_request)
     message = f"More than {MOST_REDIRECTS} redirects, the last one to {request.url.host}."
-    raise Fatal(message, code="too_many_redirects", in_doubt=True)
+    raise Fatal(message, code="too_many_redirects")
 
 
 def _without_secrets(before: httpx.Request, after: httpx.Request) -> httpx.Request:
@@ -118,9 +125,9 @@ async def _body(response: httpx.Response, max_bytes: int) -> bytes:
         try:
             body += decompress.decompress(chunk, max_bytes + 1 - len(body)) if decompress else chunk
         except zlib.error:
-            raise Fatal("The compressed body is broken.", code="invalid_response", in_doubt=True) from None
+            raise Fatal("The compressed body is broken.", code="invalid_response") from None
         if len(body) > max_bytes:
-            raise Fatal(f"The body is larger than {max_bytes} bytes.", code="response_too_large", in_doubt=True)
+            raise Fatal(f"The body is larger than {max_bytes} bytes.", code="response_too_large")
     return bytes(body)
 
 
@@ -131,14 +138,18 @@ def _decompressor(response: httpx.Response) -> "zlib._Decompress | None":
     if coding in {"gzip", "x-gzip", "deflate"}:
         return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, told by the header
     message = f"The body is compressed as '{coding[:40]}', which was not asked for."
-    raise Fatal(message, code="invalid_response", in_doubt=True)
+    raise Fatal(message, code="invalid_response")
 
 
-def _transport_failure(named: str, error: httpx.TransportError) -> Exception:
+def _transport_failure(named: str, error: httpx.TransportError) -> Retryable | Fatal:
     message = f"{named}: {str(error) or type(error).__name__}."
     if "CERTIFICATE_VERIFY_FAILED" in message:
         return Fatal(message, code="certificate_invalid")
-    return Retryable(message, code="connection_failed", in_doubt=not isinstance(error, _NEVER_SENT))
+    return Retryable(message, code="connection_failed", in_doubt=_may_be_out(error))
+
+
+def _may_be_out(error: Exception) -> bool:
+    return not isinstance(error, _NEVER_SENT)
 
 
 def _named(method: str, url: str) -> str:
