@@ -17,6 +17,11 @@ class ToolSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     description = serializers.CharField()
     effect = serializers.ChoiceField(["read", "write", "external_write"], help_text="What a call changes.")
+    repeat = serializers.ChoiceField(
+        ["free", "keyed", "ask", "by_input"],
+        help_text="What is done about a call that may have taken effect: it is made again, made again with the same "
+        "idempotency key, left to a person, or one of these by its input.",
+    )
     timeout_seconds = serializers.FloatField()
     input_schema = serializers.DictField(help_text="JSON Schema.")
     output_schema = serializers.DictField(help_text="JSON Schema.")
@@ -64,6 +69,7 @@ def tool_json(tool: Tool) -> JSON:
         "name": tool.name,
         "description": tool.description,
         "effect": tool.effect,
+        "repeat": tool.repeat_shown,
         "timeout_seconds": tool.timeout,
         "input_schema": tool.input_schema,
         "output_schema": tool.output_schema,

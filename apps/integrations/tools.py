@@ -75,6 +75,11 @@ class Tool:
         return self.repeat if isinstance(self.repeat, str) else self.repeat(arguments)
 
     @property
+    def repeat_shown(self) -> str:
+        """Say the same in general: `by_input` where the arguments decide."""
+        return "by_input" if callable(self.repeat) else self.repeat_of({})
+
+    @property
     def origin(self) -> str:
         return f"{self.function.__module__}.{self.function.__qualname__}"
 

@@ -193,3 +193,43 @@ async def test_an_awaited_slow_tool_may_be_retried():
 
     with pytest.raises(Retryable):
         await ainvoke("slow", {}, CTX)
+
+
+@pytest.mark.parametrize(
+    ("options", "repeat"),
+    [
+        ({}, "free"),
+        ({"effect": "write"}, "ask"),
+        ({"effect": "external_write"}, "ask"),
+        ({"effect": "external_write", "repeat": "keyed"}, "keyed"),
+        ({"effect": "write", "repeat": lambda arguments: "free" if arguments["dry"] else "ask"}, "free"),
+    ],
+)
+def test_a_tool_says_what_may_be_done_about_a_call_that_nobody_knows_about(options, repeat):
+    @tool(**options)
+    def act(dry: bool = True) -> None: ...
+
+    known = registry.get("act")
+    assert known.repeat_of(known.arguments({})) == repeat
+    assert known.repeat_shown == ("by_input" if callable(options.get("repeat")) else repeat)
+
+
+@pytest.mark.parametrize(
+    ("method", "repeat"),
+    [("GET", "free"), ("HEAD", "free"), ("PUT", "keyed"), ("DELETE", "keyed"), ("POST", "ask"), ("PATCH", "ask")],
+)
+def test_an_http_request_may_be_repeated_as_its_method_allows(method, repeat):
+    known = registry.get("http.request")
+
+    assert known.repeat_of(known.arguments({"url": "https://example.com", "method": method})) == repeat
+
+
+async def test_a_tool_that_gave_no_result_in_time_may_have_taken_effect():
+    @tool(timeout=0.05)
+    async def slow() -> None:
+        await asyncio.sleep(60)
+
+    with pytest.raises(Retryable) as caught:
+        await ainvoke("slow", {}, CTX)
+
+    assert caught.value.in_doubt

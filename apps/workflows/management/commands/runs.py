@@ -328,6 +328,8 @@ def _useful_next(run: Run) -> str:
     question = selectors.approvals().filter(run=run).first() if run.status == RunStatus.WAITING else None
     if question is not None:
         return f"bin/manage approvals show {short_id(question.pk)}"
+    if (run.error or {}).get("code") == "effect_unknown" and run.status == RunStatus.FAILED:
+        return f"bin/manage effects list {ending}"
     acts = {RunStatus.FAILED: "retry", RunStatus.PAUSED: "resume", RunStatus.COMPLETED: "rerun"}
     return f"bin/manage runs {acts.get(RunStatus(run.status), 'watch')} {ending}"
 
