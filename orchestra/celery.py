@@ -1,4 +1,4 @@
-"""The Celery application: `celery -A orchestra.celery worker --pool=solo`."""
+"""The Celery application; `orchestra.worker` runs it."""
 
 import os
 

@@ -18,12 +18,8 @@ def web(listener: socket.socket, environment: dict[str, str]) -> Program:
 
 def worker(number: int, environment: dict[str, str]) -> Program:
     """One worker process; Celery brings it the hints, and it executes nodes on threads of its own."""
-    argv = (
-        *(sys.executable, "-W", "ignore:You're running the worker with superuser"),  # root is welcome here
-        *("-m", "celery", "--quiet", "--app", "orchestra.celery", "worker", "--pool=solo"),
-        f"--hostname=worker{number}@%h",
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-    )
+    quietly = ("-W", "ignore:You're running the worker with superuser")  # root is welcome here
+    argv = (sys.executable, *quietly, "-m", "orchestra.worker", f"worker{number}")
     return Program(
         f"worker{number}",
         argv,

@@ -8,6 +8,8 @@ from typing import Any
 
 from orchestra.sdk import Agent, BaseModel, Context
 
+LOOK_SECONDS = 0.05
+
 
 class Crash(Agent):
     """Kills the process that runs it, until somebody has repaired it by making a file."""
@@ -24,18 +26,34 @@ class Crash(Agent):
 
 
 class Turns(Agent):
-    """Takes one turn after the other, each a step of its own, and tells in which process each was taken."""
+    """Takes one turn after the other, each a step of its own; all but the first wait until somebody makes a file.
+
+    It gives the process in which each turn was taken.
+    """
 
     name = "chaos_turns"
 
     class Input(BaseModel):
-        turns: int
-        seconds: float  # of each
+        turns: int = 1
+        gate: str
 
     def exec(self, task: Input, ctx: Context) -> dict[str, Any]:
-        return {"pids": [ctx.step(f"turn {number}", _take_turn, task.seconds) for number in range(task.turns)]}
+        return {"pids": [ctx.step(f"turn {number}", _turn, number, Path(task.gate)) for number in range(task.turns)]}
 
 
-def _take_turn(seconds: float) -> int:
-    time.sleep(seconds)
+def _turn(number: int, gate: Path) -> int:
+    while number and not gate.exists():
+        time.sleep(LOOK_SECONDS)
     return os.getpid()
+
+
+class Gate(Agent):
+    """Waits until somebody makes a file."""
+
+    name = "chaos_gate"
+
+    class Input(BaseModel):
+        gate: str
+
+    def exec(self, task: Input, ctx: Context) -> dict[str, int]:  # noqa: ARG002
+        return {"pid": _turn(1, Path(task.gate))}

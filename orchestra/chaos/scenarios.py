@@ -18,9 +18,10 @@ from orchestra.house import wait_until
 
 KILLED_SECONDS, FROZEN_MORE_SECONDS = 3.0, 3.0  # to the next attempt; a frozen one: a lease and so many more
 WARM_UP_SECONDS = 3.0
+MOST_OPEN = 200  # runs at a time, where the load is a rate
 POISON_SECONDS, LOSSES = 90.0, 5
 REFUSED = "A late result was refused."  # what a worker says whose node another one has claimed
-STEADY = Pace(rate=200, most_open=100, node_seconds=(0.01, 0.1))  # as fast as it goes
+QUICK_NODES = (0.01, 0.1)  # seconds
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ def stop_redis(stage: Stage) -> None:
     with _quiet_first(stage):
         with stage.phase("dead"):
             supervisor.stop(["valkey"])
+            stage.faults.done["stop_redis"] += 1
             stage.rest(stage.options.seconds)
         supervisor.start(valkey.program)
 
@@ -191,7 +193,7 @@ def silence_redis(stage: Stage) -> None:
 @contextmanager
 def _quiet_first(stage: Stage) -> Iterator[None]:
     """Load, with a quiet phase that the others are compared with."""
-    with stage.load(STEADY):
+    with stage.load(Pace(rate=stage.options.rate, most_open=MOST_OPEN, node_seconds=QUICK_NODES)):
         stage.rest(WARM_UP_SECONDS)
         with stage.phase("quiet"):
             stage.rest(max(stage.options.seconds / 3, 5))
@@ -202,7 +204,11 @@ def redis_is_a_luxury(stage: Stage, verdict: Verdict) -> list[Demand]:
     """Submits are answered as ever, and work goes on at half the speed at least."""
     fault = stage.phases[-1].name
     quiet, faulty = stage.rate("quiet", verdict), stage.rate(fault, verdict)
-    stage.figures |= {"quiet_runs_per_second": quiet or 0, "faulty_runs_per_second": faulty or 0}
+    stage.figures |= {
+        "quiet_runs_per_second": quiet or 0,
+        "faulty_runs_per_second": faulty or 0,
+        "quiet_submit_p99": quantile(stage.answered("quiet"), 0.99) or 0,
+    }
     return [
         Demand(f"answers to submits while Redis is {fault}, p99", quantile(stage.answered(fault), 0.99), 0.5, unit="s"),
         Demand("speed beside that of the quiet time", faulty / quiet if quiet and faulty else 0, 0.5, at_least=True),
@@ -287,7 +293,8 @@ def kill_trees(stage: Stage) -> None:
     with stage.load(Pace(rate=options.runs / (options.kills * options.every), runs=options.runs)):
         for _ in range(options.kills):
             stage.rest(options.every)
-            stage.say(f"kill -9 for all of {', '.join(tree.kill())}")
+            stage.say(f"kill -9 for bin/up and all under it: {len(tree.kill())} processes")
+            stage.faults.done["kill_tree"] += 1
             ready.append(tree.start())
             stage.say(f"ready again after {ready[-1]:.1f} s")
     stage.figures["slowest_start"] = max(ready)

@@ -31,6 +31,7 @@ class Options:
     workers: int
     seed: int
     lease: float
+    rate: float
 
 
 @dataclass(frozen=True)

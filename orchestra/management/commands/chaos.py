@@ -14,6 +14,7 @@ DEFAULTS: dict[str, Any] = {
     "workers": 3,
     "seed": 1,
     "lease": 10.0,
+    "rate": 20.0,
 }
 
 
@@ -34,6 +35,7 @@ class Command(OrchestraCommand):
         parser.add_argument(
             "--lease", type=float, metavar="SECONDS", help="after which a silent worker counts as frozen"
         )
+        parser.add_argument("--rate", type=float, help="runs submitted in a second, where Redis is broken (20)")
         parser.add_argument("--seed", type=int, help="the same seed, the same plan (1)")
         parser.add_argument("--list", action="store_true", help="only list the scenarios")
         parser.add_argument("--last", action="store_true", help="only show what the last session came to")
