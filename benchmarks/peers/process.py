@@ -73,14 +73,16 @@ class PeerProcess:
         """Let it say goodbye, and see that nothing of it is left."""
         self._send(signal.SIGCONT)
         with suppress(OSError, subprocess.TimeoutExpired):
-            self.process.communicate(timeout=GOODBYE_SECONDS)
+            if self.process.stdin:
+                self.process.stdin.close()
+            self.process.wait(GOODBYE_SECONDS)
         self._send(signal.SIGKILL)
         self.process.wait()
 
     def _read(self) -> None:
         assert self.process.stdout is not None  # noqa: S101
-        with suppress(ValueError):  # closed while we read: it was told to end
-            for line in self.process.stdout:
+        with self.process.stdout as answers:
+            for line in answers:
                 self.lines.put(line)
         self.lines.put("")
 
