@@ -24,7 +24,7 @@ from benchmarks.contender import Took
 from orchestra.settings import BASE_DIR
 
 READY_SECONDS = 120.0
-ANSWER_SECONDS = 180.0
+ANSWER_SECONDS = 90.0
 GOODBYE_SECONDS = 5.0
 
 

@@ -21,7 +21,7 @@ from benchmarks.peers.lines import Contenders, serve
 
 READY_SECONDS = 90
 LONGEST_CHAIN = 300  # longer ones take minutes
-MOST_AT_ONCE = 16  # of more flows at a time the server refuses some (503)
+MOST_AT_ONCE = 8  # of more flows at a time the server refuses some (503)
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "ERROR",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",

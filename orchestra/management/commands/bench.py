@@ -1,5 +1,7 @@
 """`bin/manage bench`: how fast Orchestra is on this machine."""
 
+import shlex
+import sys
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -27,7 +29,7 @@ class Command(OrchestraCommand):
         from benchmarks.session import Order, measured
 
         asked = chosen(self.parser, options)
-        found = measured(Order(**asked, references=False, peers=(), command="bin/manage bench"))
+        found = measured(Order(**asked, references=False, peers=(), command=shlex.join(["bin/manage", *sys.argv[1:]])))
         self.line(found.text)
         if found.troubles:
             raise SystemExit(Exit.FAILED)
