@@ -1,5 +1,6 @@
 """Whether the product lives, and whether it can work."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from apps.common import redis
+from apps.workflows.api import health
 from apps.workflows.models import Worker
 from apps.workflows.store.database import TRANSIENT
 
@@ -14,6 +16,11 @@ from apps.workflows.store.database import TRANSIENT
 @pytest.fixture
 def worker(db):
     return Worker.objects.create(name="w", host="here", pid=1, lock_key=1, slots=1, version="1")
+
+
+@pytest.fixture(autouse=True)
+def counted_anew():
+    health.active.until = 0.0
 
 
 def ready(client):
@@ -66,3 +73,14 @@ def test_it_names_a_database_that_is_away_and_is_healthy_itself(db, client, monk
 
     assert ready(client)[1]["database"] == "does not answer"
     assert client.get("/health").json()["active_workflows"] is None
+
+
+def test_it_is_healthy_at_once_while_the_database_says_nothing(db, client, monkeypatch):
+    answers = threading.Event()
+    monkeypatch.setattr("apps.workflows.selectors.count_going_on", lambda: answers.wait(30))
+
+    answer = client.get("/health")
+
+    assert not answers.is_set()
+    assert (answer.status_code, answer.json()["active_workflows"]) == (200, None)
+    answers.set()
