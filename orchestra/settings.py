@@ -169,8 +169,12 @@ def database(url: str) -> dict[str, Any]:
     config: dict[str, Any] = environ.Env.db_url_config(url)
     if config["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user@host:5432/name")
+    pool = {"min_size": 1, "max_size": ORCHESTRA_DB_POOL, "timeout": 5, "max_idle": 300}
+    # A pool doubles the pause between its tries to connect; past so many seconds it begins anew, at the next request.
+    # With its own five minutes it would not notice for half of that time that the database is back.
+    pool["reconnect_timeout"] = 2
     config["OPTIONS"] = config.get("OPTIONS", {}) | {
-        "pool": False if IS_COMMAND else {"min_size": 1, "max_size": ORCHESTRA_DB_POOL, "timeout": 5, "max_idle": 300},
+        "pool": False if IS_COMMAND else pool,
         "prepare_threshold": 5,
         "connect_timeout": 5,
         "keepalives_idle": 10,

@@ -44,7 +44,8 @@ TRANSIENT = (
 )
 
 
-TRIES = 10  # about five seconds: what somebody who waits for an answer has
+TRIES = 10  # what somebody who waits for an answer has
+PATIENT_SECONDS = 5.0  # after which they are told: a try may itself have waited long for a connection
 MANY_TRIES = 120  # about two minutes: what a finished piece of work is worth
 
 
@@ -237,11 +238,14 @@ _PLACE = frozenset(
 
 def patiently(act: Callable[[], T], *, tries: int = TRIES) -> T:
     """What `act` (a whole transaction) gives, tried again when the database says that trying again helps."""
+    began = time.monotonic()
     for number in range(1, tries):
         try:
             return act()
         except TRANSIENT:
             if django_connection.in_atomic_block:
                 raise  # the outer transaction is lost; only its owner can try again
+            if tries <= TRIES and time.monotonic() - began > PATIENT_SECONDS:
+                raise
             time.sleep(random.uniform(0, min(2.0, 0.02 * 2**number)))  # noqa: S311 - a rest, not a secret
     return act()
