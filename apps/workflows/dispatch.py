@@ -6,11 +6,8 @@ by the recovery or by a reader's next look, so nothing waits for the broker and 
 
 import atexit
 import os
-import queue
 import threading
-import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -24,10 +21,10 @@ from apps.common.redis import client
 
 WORK_TASK = "workflows.work"
 CHANNEL = "orchestra:runs"  # each message is the id of a run that has new events
+MOST_HINTS = 4  # messages of one go for one queue: whoever hears one looks for work for all its idle slots
 MOST_WAITING = 10_000
-MOST_SENT = 200  # messages of one go
+REST_SECONDS = 0.004  # between two goes, so that what comes thick is sent together
 FINISH_SECONDS = 1.5  # that a process which ends waits for Redis
-MOST_HINTS = 64  # of one transaction; a worker that is done with one run looks for the next itself
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +32,13 @@ log = structlog.get_logger(__name__)
 def hint(node_runs: Iterable[tuple[UUID, str]]) -> None:
     """Tells the workers of claimable node runs, each with its queue."""
     failpoints.reach("after_commit_before_publish")
-    for node_run, name in list(node_runs)[:MOST_HINTS]:
-        _publisher().put(("hint", str(node_run), name))
+    if found := [(name, str(node_run)) for node_run, name in node_runs]:
+        _publisher().put_hints(found)
 
 
-def wake(run: UUID) -> None:
-    """Tells the watchers of a run that it has new events."""
-    _publisher().put(("wake", str(run), ""))
+def wake(run: UUID, *, urgent: bool = False) -> None:
+    """Tells the watchers of a run that it has new events; an urgent wake-up waits for no others."""
+    _publisher().put_wake(str(run), urgent=urgent)
 
 
 class _Publisher:
@@ -49,43 +46,63 @@ class _Publisher:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.waiting: queue.Queue[tuple[str, str, str]] = queue.Queue(MOST_WAITING)
+        self._hints: dict[str, str] = {}  # the queue of each node run
+        self._wakes: dict[str, None] = {}
+        self._urgent = self._sending = False
+        self._changed = threading.Condition()
         threading.Thread(target=self._send_for_ever, name="publisher", daemon=True).start()
         atexit.register(self.finish)
 
+    def put_hints(self, hints: Collection[tuple[str, str]]) -> None:
+        with self._changed:
+            for name, node_run in hints:
+                if len(self._hints) < MOST_WAITING:  # Redis has been away for long; the recovery finds the rows
+                    self._hints[node_run] = name
+            self._changed.notify_all()
+
+    def put_wake(self, run: str, *, urgent: bool) -> None:
+        with self._changed:
+            if len(self._wakes) < MOST_WAITING:
+                self._wakes[run] = None
+            self._urgent |= urgent
+            self._changed.notify_all()
+
     def finish(self) -> None:
         """Sends what is left before the process ends; a command's first hint would else never leave it."""
-        ends = time.monotonic() + FINISH_SECONDS
-        while self.pid == os.getpid() and self.waiting.unfinished_tasks and time.monotonic() < ends:
-            time.sleep(0.01)
-
-    def put(self, message: tuple[str, str, str]) -> None:
-        with suppress(queue.Full):  # Redis has been away for long; the recovery finds the rows
-            self.waiting.put_nowait(message)
+        with self._changed:
+            if self.pid == os.getpid():
+                self._urgent = True
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: not (self._hints or self._wakes or self._sending), FINISH_SECONDS)
 
     def _send_for_ever(self) -> None:
         while True:
-            batch = [self.waiting.get()]
-            while len(batch) < MOST_SENT and not self.waiting.empty():
-                batch.append(self.waiting.get_nowait())
+            with self._changed:
+                self._changed.wait_for(lambda: self._hints or self._wakes)
+                hints, wakes = self._hints, self._wakes
+                self._hints, self._wakes, self._urgent, self._sending = {}, {}, False, True
             try:
-                self._send(dict.fromkeys(batch))
+                _send(hints, wakes)
             except Exception as error:  # noqa: BLE001 - the thread outlives whatever the broker does
-                log.debug("Could not publish.", action="publish_failed", error=str(error), messages=len(batch))
-            for _ in batch:
-                self.waiting.task_done()
+                log.debug("Could not publish.", action="publish_failed", error=str(error))
+            with self._changed:
+                self._sending = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._urgent, REST_SECONDS)
 
-    def _send(self, batch: Iterable[tuple[str, str, str]]) -> None:
-        messages = list(batch)
-        for kind, identifier, name in messages:
-            if kind == "hint":
-                _celery().send_task(WORK_TASK, [identifier], queue=name, ignore_result=True, retry=False)
-        runs = [identifier for kind, identifier, _ in messages if kind == "wake"]
-        if runs:
-            pipeline = client().pipeline(transaction=False)
-            for run in runs:
-                pipeline.publish(CHANNEL, run)
-            pipeline.execute()
+
+def _send(hints: dict[str, str], runs: Collection[str]) -> None:
+    by_queue: dict[str, list[str]] = {}
+    for node_run, name in hints.items():
+        by_queue.setdefault(name, []).append(node_run)
+    for name, node_runs in by_queue.items():
+        for node_run in node_runs[:MOST_HINTS]:
+            _celery().send_task(WORK_TASK, [node_run], queue=name, ignore_result=True, retry=False)
+    if runs:
+        pipeline = client().pipeline(transaction=False)
+        for run in runs:
+            pipeline.publish(CHANNEL, run)
+        pipeline.execute()
 
 
 _lock = threading.Lock()

@@ -125,5 +125,6 @@ def _skipped(transition: "Transition") -> list[str]:
 
 def _report(transition: "Transition") -> None:
     """Whom the end of the run concerns: the node that waits for it, and its own child runs."""
+    transition.consequences.ended = True
     transition.consequences.ended_child_of = transition.run.parent_node_id
     transition.consequences.orphaned = transition.run.status is not RunStatus.COMPLETED
