@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import psycopg
 import pytest
 from django_scopes import scope
 
@@ -14,6 +15,7 @@ from apps.workflows.services import effects as ledger
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.transition import again
 from apps.workflows.services.unknown_effects import decide_effect
+from apps.workflows.store import database
 from apps.workflows.store import effects as rows
 from tests.engine.documents import workflow
 from tests.workflows.probes import probe
@@ -298,6 +300,36 @@ def test_a_cancelled_run_leaves_a_call_in_flight_as_unknown(room, world, alice, 
 
     (shown,) = alice.client.get("/v1/effects?state=unknown").json()["items"]
     assert (shown["state"], shown["run"]) == ("unknown", str(run))
+
+
+def test_an_attempt_that_ran_out_of_time_leaves_its_call_unknown(room, world):
+    run = room.start(one("pay", timeout=5, retry={"attempts": 2}))
+    call = ledger.planned_call(room.claim(run, "a").row, 0, registry.get("pay"), {"what": "tea"}, None)
+    ledger.begin(call)
+
+    room.pass_time(7)
+    room.until_ended(run)
+
+    assert (room.error(run)["code"], states(room, run), world.calls) == ("effect_unknown", ["unknown"], [])
+    assert room.attempts(run, "a") == ["timeout", "failed"]
+
+
+def test_the_ledger_waits_for_a_database_that_comes_back(room, world, monkeypatch):
+    """It is away for longer than anybody waits for an answer, at every step of the protocol."""
+    real, away = ledger.transaction, [0]
+
+    def flaky():
+        away[0] += 1
+        if away[0] % 15:
+            raise psycopg.OperationalError("the server is starting")
+        return real()
+
+    monkeypatch.setattr(ledger, "transaction", flaky)
+    monkeypatch.setattr(database.time, "sleep", lambda _: None)
+
+    run = room.finish(one("pay")).pk
+
+    assert (room.status(run), len(world.calls), states(room, run)) == ("completed", 1, ["confirmed"])
 
 
 # ---- zombies --------------------------------------------------------------------------------------

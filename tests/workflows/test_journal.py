@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import psycopg
 import pytest
 
 from apps.common.asyncio_loop import run_coroutine
@@ -11,7 +12,7 @@ from apps.integrations.tools import ToolContext, tool
 from apps.workflows.models import JournalEntry
 from apps.workflows.services import effects as ledger
 from apps.workflows.services.attempts import execute
-from apps.workflows.store import journal
+from apps.workflows.store import database, journal
 from apps.workflows.store.database import transaction
 from tests.engine.documents import workflow
 from tests.workflows.probes import probe
@@ -152,3 +153,22 @@ def test_a_zombie_s_entry_is_refused_also_when_it_comes_while_another_claims(roo
 
     assert not journal.write(late, position=0, name="s", result=1)
     assert not JournalEntry.objects.exists()
+
+
+def test_the_journal_waits_for_a_database_that_comes_back(room, calls, monkeypatch):
+    """A restart of the database is no failure of the agent that takes a step meanwhile."""
+    real, away = journal.transaction, [0]
+
+    def flaky():
+        away[0] += 1
+        if away[0] % 15:
+            raise psycopg.OperationalError("the server is starting")
+        return real()
+
+    monkeypatch.setattr(journal, "transaction", flaky)
+    monkeypatch.setattr(database.time, "sleep", lambda _: None)
+    calls["a"] = lambda task, ctx: [ctx.step("s", int, "7"), ctx.step("t", int, "8")]
+
+    run = room.finish(workflow({"a": probe("a")}))
+
+    assert (run.status, room.output(run)) == ("completed", {"a": [7, 8]})

@@ -11,6 +11,7 @@ no harm, and else is `unknown` until a person has decided.
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ from apps.integrations.tools import Tool
 from apps.workflows.models import Effect
 from apps.workflows.services.raised import EXPECTED, error_of
 from apps.workflows.store import effects, journal
-from apps.workflows.store.database import patiently, transaction
+from apps.workflows.store.database import MANY_TRIES, patiently, transaction
 from apps.workflows.store.effects import Call, Found
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import Packer
@@ -104,13 +105,13 @@ def own_effect(row: NodeRow) -> Answer | None:
             known, text = effects.happened(tx, row.id)
             return Answer(Packer(row.organization_id).unpack(tx, [text])[0]) if known else None
 
-    return patiently(look)
+    return _patiently(look)
 
 
 def begin(call: Call) -> Answer | None:
     """Notes that the call goes out now; gives the answer where an earlier attempt has got one."""
     try:
-        return patiently(lambda: _begin(call))
+        return _patiently(lambda: _begin(call))
     finally:
         release_connection()  # nobody needs it while the other side works
 
@@ -128,7 +129,7 @@ def confirm(call: Call, result: JSON, step: Step | None = None) -> JSON:
             return kept and (step is None or journal.add(tx, call.row, step.position, step.name, text))
 
     try:
-        kept = patiently(keep)
+        kept = _patiently(keep)
     except (Fatal, NotJson) as error:  # it is too large, or no JSON
         fail(call, error, in_doubt=True)
         raise
@@ -153,7 +154,11 @@ def fail(call: Call, error: Exception, *, in_doubt: bool = False) -> None:
         with transaction() as tx:
             effects.settle(tx, call, state=state, error=error_of(error).as_json())
 
-    patiently(note)
+    _patiently(note)
+
+
+# A database that is away for a minute is no failure of the node, and what has come of a call must not be lost.
+_patiently = partial(patiently, tries=MANY_TRIES)
 
 
 def _begin(call: Call) -> Answer | None:

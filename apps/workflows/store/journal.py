@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from apps.common.json import JSON
-from apps.workflows.store.database import Transaction, patiently, transaction
+from apps.workflows.store.database import MANY_TRIES, Transaction, patiently, transaction
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import Packer
 
@@ -20,10 +20,14 @@ on conflict (node_run_id, position) do update set name = excluded.name returning
 
 def read(organization: UUID, node_run: UUID) -> dict[int, tuple[str, JSON]]:
     """Name and result of every step that was recorded, by position; steps beside each other may leave gaps."""
-    with transaction() as tx:
-        rows = tx.rows(_READ, node_run=node_run)
-        results = Packer(organization).unpack(tx, [row["result"] for row in rows])
-    return {row["position"]: (row["name"], result) for row, result in zip(rows, results, strict=True)}
+
+    def look() -> dict[int, tuple[str, JSON]]:
+        with transaction() as tx:
+            rows = tx.rows(_READ, node_run=node_run)
+            results = Packer(organization).unpack(tx, [row["result"] for row in rows])
+        return {row["position"]: (row["name"], result) for row, result in zip(rows, results, strict=True)}
+
+    return patiently(look, tries=MANY_TRIES)
 
 
 def write(row: NodeRow, *, position: int, name: str, result: JSON) -> bool:
@@ -36,7 +40,7 @@ def write(row: NodeRow, *, position: int, name: str, result: JSON) -> bool:
             packer.write(tx)
             return add(tx, row, position, name, text)
 
-    return patiently(record)
+    return patiently(record, tries=MANY_TRIES)
 
 
 def add(tx: Transaction, row: NodeRow, position: int, name: str, text: str) -> bool:
