@@ -203,7 +203,9 @@ def _pool() -> "ConnectionPool[psycopg.Connection[Any]]":
 def _new_pool() -> "ConnectionPool[psycopg.Connection[Any]]":
     parameters = connection_parameters() | {"autocommit": True, "prepare_threshold": 3, "options": _OPTIONS}
     size = settings.ORCHESTRA_DB_POOL
-    return ConnectionPool(kwargs=parameters, min_size=1, max_size=size, timeout=5, max_idle=300, open=True)
+    return ConnectionPool(
+        kwargs=parameters, min_size=1, max_size=size, timeout=5, max_idle=300, reconnect_timeout=2, open=True
+    )
 
 
 def connection_parameters() -> dict[str, Any]:
