@@ -14,7 +14,6 @@ from uuid import UUID
 import orjson
 import structlog
 from django.conf import settings
-from django.db import transaction as django_transaction
 
 from apps.common.errors import Fatal, NotFound
 from apps.common.ids import uuid7
@@ -28,7 +27,16 @@ from apps.workflows.services.memory import Memory
 from apps.workflows.services.transition import again, ending
 from apps.workflows.services.transition.transition import Consequences, Limits, Room, Transition, no_room
 from apps.workflows.store import clock, definitions, progress, recovery
-from apps.workflows.store.database import TRIES, Changed, LockNeeded, Transaction, look, patiently, transaction
+from apps.workflows.store.database import (
+    TRIES,
+    Changed,
+    LockNeeded,
+    Transaction,
+    after_commit,
+    look,
+    patiently,
+    transaction,
+)
 from apps.workflows.store.rows import NodeRow, RunRow
 from apps.workflows.store.writing import NewRun
 
@@ -55,7 +63,7 @@ def act_on_run(
     """
     once = partial(_act_once, run, act, worker=worker, room=room, inline=inline, memory=memory)
     consequences = patiently(once, tries=tries)
-    django_transaction.on_commit(partial(tell, run, consequences))
+    after_commit(partial(tell, run, consequences))
     return consequences
 
 

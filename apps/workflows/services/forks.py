@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from django.db import transaction as django_transaction
-
 from apps.accounts.models import Organization
 from apps.common.errors import Conflict, ErrorItem, Invalid
 from apps.common.ids import uuid7
@@ -28,7 +26,7 @@ from apps.workflows.services.inputs import accepted_input
 from apps.workflows.services.runs import tell_of_start
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import definitions, forks, progress, writing
-from apps.workflows.store.database import Transaction, patiently, transaction
+from apps.workflows.store.database import Transaction, after_commit, patiently, transaction
 from apps.workflows.store.rows import ContextRow
 from apps.workflows.store.values import Packer, read_value
 
@@ -70,7 +68,7 @@ def fork_run(
             return fork.add(tx, _prefix(tx, run, from_node, visit))
 
     hints = patiently(add)
-    django_transaction.on_commit(lambda: tell_of_start(fork.id, hints))
+    after_commit(lambda: tell_of_start(fork.id, hints))
     return fork.id
 
 

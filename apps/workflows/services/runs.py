@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import transaction as django_transaction
-
 from apps.accounts.models import Organization
 from apps.common.errors import Conflict, Fatal, Invalid
 from apps.common.ids import uuid7
@@ -20,7 +18,7 @@ from apps.workflows.services.inputs import accepted_input
 from apps.workflows.services.transition import again, ending
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import clock, progress
-from apps.workflows.store.database import LockNeeded, Transaction, look, patiently, transaction
+from apps.workflows.store.database import LockNeeded, Transaction, after_commit, look, patiently, transaction
 from apps.workflows.store.rows import RunRow
 
 SMALLEST_PRIORITY, GREATEST_PRIORITY = -100, 100
@@ -69,7 +67,7 @@ def start_run(*, organization: Organization, version: WorkflowVersion, order: Or
         hints = patiently(add)
     except Fatal as error:
         raise Invalid(str(error), code=error.code) from None
-    django_transaction.on_commit(lambda: tell_of_start(identifier, hints))
+    after_commit(lambda: tell_of_start(identifier, hints))
     return identifier
 
 

@@ -17,6 +17,7 @@ import django.db
 import psycopg
 from django.conf import settings
 from django.db import connection as django_connection
+from django.db import transaction as django_transaction
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row, scalar_row
@@ -132,6 +133,14 @@ def transaction() -> Iterator[Transaction]:
         with connection.transaction():
             yield Transaction(connection)
         _answer_is_lost(connection)
+
+
+def after_commit(act: Callable[[], object]) -> None:
+    """Does `act` when what has been written is committed: now, or with Django's transaction around it."""
+    if django_connection.in_atomic_block:
+        django_transaction.on_commit(act)
+    else:
+        act()
 
 
 def _answer_is_lost(connection: "psycopg.Connection[Any]") -> None:
