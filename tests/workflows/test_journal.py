@@ -5,6 +5,7 @@ from collections import Counter
 
 import psycopg
 import pytest
+from django.db import connection
 
 from apps.common.asyncio_loop import run_coroutine
 from apps.integrations import registry
@@ -172,3 +173,20 @@ def test_the_journal_waits_for_a_database_that_comes_back(room, calls, monkeypat
     run = room.finish(workflow({"a": probe("a")}))
 
     assert (run.status, room.output(run)) == ("completed", {"a": [7, 8]})
+
+
+def test_an_agent_keeps_no_connection_while_it_works(room, calls, far_end):
+    """There are more slots than connections: steps that take a minute must not leave the others without one."""
+    seen = []
+
+    def work(task, ctx):
+        for number in range(2):
+            ctx.step("s", lambda: seen.append(connection.connection))
+            seen.append(connection.connection)
+            ctx.call_tool("far", {"number": number})
+            seen.append(connection.connection)
+
+    calls["a"] = work
+
+    assert room.finish(workflow({"a": probe("a")})).status == "completed"
+    assert seen == [None] * 6

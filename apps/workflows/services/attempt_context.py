@@ -68,6 +68,7 @@ class AttemptContext(NodeContext):
         self.check_cancelled()
         if self._recorded is None:
             self._recorded = journal.read(self.row.organization_id, self.row.id)
+            release_connection()
         if position not in self._recorded:
             return False, None
         recorded, result = self._recorded[position]
@@ -77,8 +78,11 @@ class AttemptContext(NodeContext):
         return True, result
 
     def _record(self, position: int, name: str, result: JSON) -> JSON:
-        if not journal.write(self.row, position=position, name=name, result=result):
-            raise Cancelled("The attempt was given up while it ran.")
+        try:
+            if not journal.write(self.row, position=position, name=name, result=result):
+                raise Cancelled("The attempt was given up while it ran.")
+        finally:
+            release_connection()  # there are more slots than connections, and what comes next may take its time
         return result
 
     # ---- cancellation and time --------------------------------------------------------------------

@@ -113,7 +113,7 @@ def begin(call: Call) -> Answer | None:
     try:
         return _patiently(lambda: _begin(call))
     finally:
-        release_connection()  # nobody needs it while the other side works
+        release_connection()  # there are more slots than connections, and the other side may take its time
 
 
 def confirm(call: Call, result: JSON, step: Step | None = None) -> JSON:
@@ -133,6 +133,8 @@ def confirm(call: Call, result: JSON, step: Step | None = None) -> JSON:
     except (Fatal, NotJson) as error:  # it is too large, or no JSON
         fail(call, error, in_doubt=True)
         raise
+    finally:
+        release_connection()
     if not kept:
         raise _fenced_off()
     return result
