@@ -1,6 +1,7 @@
 """What was measured, as a table."""
 
 import platform
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,9 @@ class Section:
 def report(heading: str, sections: Sequence[Section], troubles: Sequence[str] = ()) -> str:
     """Everything a session has found, in Markdown."""
     tables = [f"### {section.title}\n\n{table(section.rows)}" for section in sections]
-    not_measured = [f"Not measured: {trouble}." for trouble in troubles]
+    not_measured = [
+        f"Not measured: {textwrap.shorten(trouble.rstrip('.'), 200)}." for trouble in dict.fromkeys(troubles)
+    ]
     rows = [row for section in sections for row in section.rows]
     return "\n\n".join((heading, *tables, verdict(rows), *not_measured))
 
