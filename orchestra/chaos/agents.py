@@ -47,6 +47,16 @@ def _turn(number: int, gate: Path) -> int:
     return os.getpid()
 
 
+class Slow(Agent):
+    """Gives its input back after a while in which it does not listen: what nobody wants any more is brought too."""
+
+    name = "chaos_slow"
+
+    def exec(self, task: Any, ctx: Context) -> Any:  # noqa: ARG002
+        time.sleep(task["delay"])
+        return task
+
+
 class Gate(Agent):
     """Waits until somebody makes a file."""
 

@@ -17,10 +17,10 @@ from orchestra.chaos.verdict import Happening, Verdict, quantile
 from orchestra.house import wait_until
 
 KILLED_SECONDS, FROZEN_MORE_SECONDS = 3.0, 3.0  # to the next attempt; a frozen one: a lease and so many more
+PLUGIN = {"ORCHESTRA_PLUGINS": "orchestra.chaos.agents"}
 WARM_UP_SECONDS = 3.0
 MOST_OPEN = 200  # runs at a time, where the load is a rate
 POISON_SECONDS, LOSSES = 90.0, 5
-REFUSED = "A late result was refused."  # what a worker says whose node another one has claimed
 QUICK_NODES = (0.01, 0.1)  # seconds
 
 
@@ -34,6 +34,7 @@ class Scenario:
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of Options
     settings: Mapping[str, str] = field(default_factory=dict)
     proxied: bool = False
+    agent: str = "echo"  # what its nodes run
     tree: bool = False  # a whole `bin/up`, and not a house
 
 
@@ -124,7 +125,6 @@ def wake_zombies(stage: Stage) -> None:
             zombies += _wake_some(stage)
             stage.say(f"zombies: {zombies} nodes were finished by another while their first worker stood still")
     stage.figures["zombies"] = zombies
-    stage.figures["late_results_refused"] = (stage.faults.house.home / "log").read_text().count(REFUSED)
 
 
 def _wake_some(stage: Stage) -> int:
@@ -315,6 +315,8 @@ SCENARIOS = {
         wake_zombies,
         all_overtaken,
         {"kills": 200, "seconds": 180.0, "lease": 1.0},
+        PLUGIN,
+        agent="chaos_slow",
     ),
     "flush": Scenario("FLUSHALL again and again", flush_redis, redis_is_a_luxury, {"every": 3.0}),
     "redis-dead": Scenario("Redis is away", stop_redis, redis_is_a_luxury),
@@ -328,7 +330,7 @@ SCENARIOS = {
         poison,
         given_up_in_time,
         {"runs": 200, "seconds": 40.0},
-        {"ORCHESTRA_PLUGINS": "orchestra.chaos.agents"},
+        PLUGIN,
     ),
     "tree": Scenario(
         "everything is killed at once, and bin/up again",

@@ -21,7 +21,7 @@ def play(options: Options, home: Path, say: Say) -> Report:
     began = time.time()
     with _stage(scenario, options, home / KEPT, say) as stage:
         say(f"ready: {scenario.help}, seed {options.seed}")
-        stage.save_workflow()
+        stage.save_workflow(scenario.agent)
         try:
             scenario.act(stage)
         finally:

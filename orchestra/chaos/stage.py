@@ -85,9 +85,9 @@ class Stage:
     codes: dict[str, str] = field(default_factory=dict)
     tree: Tree | None = None
 
-    def save_workflow(self) -> None:
+    def save_workflow(self, agent: str) -> None:
         """Save what is run."""
-        self.client.post("/v1/workflows", json=work.six_nodes()).raise_for_status()
+        self.client.post("/v1/workflows", json=work.six_nodes(agent)).raise_for_status()
 
     @contextmanager
     def load(self, pace: Pace) -> Iterator[Load]:

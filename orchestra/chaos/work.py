@@ -10,28 +10,29 @@ BRANCHES = ("left", "middle", "right")
 Definition = dict[str, Any]
 
 
-def six_nodes() -> Definition:
+def six_nodes(agent: str = "echo") -> Definition:
     """One node, three beside each other, a join and a last one; each takes as long as the input says."""
     return {
         "name": NAME,
         "nodes": {
-            "first": _echo(number="{{ inputs.number }}"),
+            "first": _node(agent, number="{{ inputs.number }}"),
             **{
-                name: _echo(number=f"{{{{ nodes.first.output.number + {place} }}}}", needs="first")
+                name: _node(agent, number=f"{{{{ nodes.first.output.number + {place} }}}}", needs="first")
                 for place, name in enumerate(BRANCHES, start=1)
             },
-            "join": _echo(
+            "join": _node(
+                agent,
                 number="{{ " + " + ".join(f"nodes.{name}.output.number" for name in BRANCHES) + " }}",
                 needs=list(BRANCHES),
             ),
-            "last": _echo(number="{{ nodes.join.output.number + 1 }}", needs="join"),
+            "last": _node(agent, number="{{ nodes.join.output.number + 1 }}", needs="join"),
         },
         "outputs": {"number": "{{ nodes.last.output.number }}"},
     }
 
 
-def _echo(number: str, needs: str | list[str] | None = None) -> Definition:
-    node = {"type": "agent", "agent": "echo", "input": {"number": number, "delay": "{{ inputs.delay }}"}}
+def _node(agent: str, number: str, needs: str | list[str] | None = None) -> Definition:
+    node = {"type": "agent", "agent": agent, "input": {"number": number, "delay": "{{ inputs.delay }}"}}
     return node | ({"needs": needs} if needs else {})
 
 
