@@ -115,7 +115,6 @@ class NodeRun(OrganizationModel):
             models.Index(fields=["waiting_for", "available_at"], condition=Q(status="waiting"), name="node_waiting"),
             models.Index(fields=["worker"], condition=Q(status="running"), name="node_running"),
             models.Index(fields=["parent", "index"], condition=Q(parent__isnull=False), name="node_items"),
-            models.Index(fields=["organization", "-created_at", "-id"], name="node_newest"),
         ]
 
     def __str__(self) -> str:
