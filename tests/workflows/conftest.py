@@ -7,6 +7,7 @@ from django.test import TransactionTestCase
 from apps.accounts.models import Organization
 from apps.workflows.engine.states import NODE_ENDED, NODE_TRANSITIONS, RUN_ENDED, RUN_TRANSITIONS
 from tests.workflows.engine_room import EngineRoom
+from tests.workflows.idle_transactions import Guard
 from tests.workflows.probes import Probes, probes
 
 # R2, held by the database while the tests run: a status follows another only where engine/states.py says so, and
@@ -52,6 +53,15 @@ def _delete_rows(_: TransactionTestCase) -> None:
     tables = sorted({*connection.introspection.django_table_names(only_existing=True, include_views=False)} - kept)
     with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are checked at the end
         cursor.execute("; ".join(f"delete from {table}" for table in tables))  # noqa: S608
+
+
+@pytest.fixture(autouse=True)
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
+    """Whatever waits for the network, a sleep or a process inside a transaction fails its test (D24)."""
+    guard = Guard()
+    guard.watch(monkeypatch)
+    yield guard
+    assert guard.seen == []
 
 
 @pytest.fixture
