@@ -1,0 +1,131 @@
+"""The guards, how each is taken out, and the tests that have to notice."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A piece of a file that is replaced; it has to be there exactly once."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Orchestra without one of its guards."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]  # of which one at least has to fail
+
+
+SERVICES, STORE = "apps/workflows/services", "apps/workflows/store"
+FENCING, RECOVERY, ZOMBIES = (f"tests/workflows/test_{name}.py" for name in ("fencing", "recovery", "zombies"))
+
+MUTANTS = (
+    Mutant(
+        "a result needs no fence",
+        (
+            Edit(
+                f"{SERVICES}/attempts.py",
+                "if row.fence == claimed.fence and row.worker == claimed.worker and row.status in _OPEN:",
+                "if row.status in _OPEN:",
+            ),
+        ),
+        (
+            f"{FENCING}::test_a_late_result_is_refused_once_another_has_claimed",
+            f"{ZOMBIES}::test_its_result_is_refused",
+        ),
+    ),
+    Mutant(
+        "a step needs no fence",
+        (
+            Edit(
+                f"{STORE}/journal.py",
+                "where id = %(node_run)s and fence = %(fence)s and",
+                "where id = %(node_run)s and",
+            ),
+        ),
+        (f"{ZOMBIES}::test_its_steps_are_not_recorded",),
+    ),
+    Mutant(
+        "an effect needs no fence",
+        (
+            Edit(
+                f"{STORE}/effects.py",
+                "from (select * from workflows_noderun where id = %(node_run)s and fence = %(fence)s\n    and",
+                "from (select * from workflows_noderun where id = %(node_run)s\n    and",
+            ),
+        ),
+        (f"{ZOMBIES}::test_its_effects_do_not_happen",),
+    ),
+    Mutant(
+        "a visit may be activated twice",
+        (
+            Edit(
+                "apps/workflows/migrations/0001_initial.py",
+                'constraint=models.UniqueConstraint(fields=("run", "node", "visit", "index"), name="one_activation"),',
+                'constraint=models.UniqueConstraint(fields=("id", "run"), name="one_activation"),',
+            ),
+            Edit(
+                f"{STORE}/writing.py", "on conflict (run_id, node, visit, index) do nothing", "on conflict do nothing"
+            ),
+        ),
+        (f"{FENCING}::test_a_node_is_started_once_per_visit_whatever_happens",),
+    ),
+    Mutant(
+        "runs are not locked",
+        (
+            Edit(
+                f"{STORE}/progress.py",
+                "from workflows_run where id = %(run)s for update",
+                "from workflows_run where id = %(run)s",
+            ),
+        ),
+        ("tests/workflows/test_many_at_once.py::test_eight_workers_that_finish_eight_siblings_at_once_meet_no_error",),
+    ),
+    Mutant(
+        "lost hints are not given again",
+        (Edit(f"{SERVICES}/recovery.py", "    dispatch.hint(forgotten)\n", ""),),
+        (f"{RECOVERY}::test_a_hint_that_was_lost_is_given_again",),
+    ),
+    Mutant(
+        "workers do not look for work",
+        (Edit("apps/workflows/worker/runtime.py", "if free := self.slots.free:", "if free := 0:"),),
+        (f"{RECOVERY}::test_a_worker_finds_work_without_any_hint",),
+    ),
+    Mutant(
+        "dead workers are not noticed",
+        (Edit(f"{STORE}/workers.py", "where living.id = w.id and (", "where living.id = w.id and false and ("),),
+        (f"{RECOVERY}::test_what_a_frozen_worker_holds_is_taken_back",),
+    ),
+    Mutant(
+        "nothing is taken back from dead workers",
+        (Edit(f"{STORE}/recovery.py", "where n.status = 'running' and w.stopped_at is not null", "where false"),),
+        (f"{RECOVERY}::test_what_a_frozen_worker_holds_is_taken_back", f"{FENCING}::test_a_loss_uses_no_attempt"),
+    ),
+    Mutant(
+        "organizations see each other's rows",
+        (
+            Edit(
+                "apps/accounts/models.py",
+                "        found: models.QuerySet[M] = super().get_queryset()\n",
+                "        return models.QuerySet(self.model, using=self._db)\n",
+            ),
+        ),
+        ("tests/common/test_selectors.py", "tests/workflows/test_every_endpoint.py"),
+    ),
+    Mutant(
+        "effects are not looked up in the ledger",
+        (
+            Edit(
+                f"{SERVICES}/effects.py",
+                "    if (known := begin(call)) is not None:\n        return known.result if step",
+                "    if (known := None) is not None:\n        return known.result if step",
+            ),
+        ),
+        ("tests/workflows/test_effects.py::test_a_call_whose_answer_was_kept_is_not_made_again",),
+    ),
+)
