@@ -29,7 +29,7 @@ MUTANTS = (
         "a result needs no fence",
         (
             Edit(
-                f"{SERVICES}/attempts.py",
+                f"{SERVICES}/settler.py",
                 "if row.fence == claimed.fence and row.worker == claimed.worker and row.status in _OPEN:",
                 "if row.status in _OPEN:",
             ),
@@ -76,12 +76,12 @@ MUTANTS = (
         (f"{FENCING}::test_a_node_is_started_once_per_visit_whatever_happens",),
     ),
     Mutant(
-        "runs are not locked",
+        "what is written does not ask whether the run has changed",
         (
             Edit(
-                f"{STORE}/progress.py",
-                "from workflows_run where id = %(run)s for update",
-                "from workflows_run where id = %(run)s",
+                f"{STORE}/writing.py",
+                "where id = %(run)s and revision = %(revision)s returning id",
+                "where id = %(run)s returning id",
             ),
         ),
         ("tests/workflows/test_many_at_once.py::test_eight_workers_that_finish_eight_siblings_at_once_meet_no_error",),

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from apps.workflows.store import database
+
 # The database is not among them: its driver is C and uses no socket of Python.
 SLOW = [
     (socket.socket, "connect"), (socket.socket, "connect_ex"), (socket.socket, "sendall"), (time, "sleep"),
@@ -45,9 +47,9 @@ class Guard:
 
 def in_transaction() -> bool:
     """Whether this thread has a transaction open, of Django's or of the store's; the one around a test is neither."""
-    for connection in connections.all(initialized_only=True):
-        if any(not block._from_testcase for block in connection.atomic_blocks):
-            return True
-        if connection.connection is not None and connection.connection._num_transactions:
-            return True
-    return False
+    opened = [connection.connection for connection in connections.all(initialized_only=True)]
+    opened.append(getattr(database._thread, "connection", None))
+    if any(connection is not None and connection._num_transactions for connection in opened):
+        return True
+    blocks = (block for connection in connections.all(initialized_only=True) for block in connection.atomic_blocks)
+    return any(not block._from_testcase for block in blocks)

@@ -15,6 +15,7 @@ from django.db import connection
 
 from apps.accounts import idempotency
 from apps.common.database import release_connection
+from apps.common.failpoints import armed
 from apps.workflows.services import attempts, recovery
 from apps.workflows.store import recovery as questions
 from apps.workflows.store.database import TRANSIENT, patiently, transaction
@@ -206,6 +207,16 @@ def test_a_submission_that_broke_anywhere_and_is_sent_again_makes_one_run(room: 
             assert state_of(run) == expected, (at, way)
             if not reached:
                 break
+
+
+def test_a_submission_without_a_key_gets_over_a_lost_answer_by_itself(room: EngineRoom, calls: Probes) -> None:
+    before = {room.start(DOCUMENT)}  # its version is known from here on, so what follows is the run alone
+
+    with armed("commit_then_raise=raise:once"):
+        run = room.start(DOCUMENT)
+
+    assert runs() - before == {run}
+    assert room.until_ended(run).status == "completed"
 
 
 def insist(do: Do, at: int, way: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction as django_transaction
 
 from apps.common import redis
-from apps.workflows.services.acting import act_on_run
+from apps.workflows.store import progress
 from apps.workflows.store.database import transaction
 from tests.engine.documents import workflow
 from tests.workflows.engine_room import EngineRoom
@@ -48,11 +48,13 @@ def test_waiting_inside_a_transaction_fails_the_test(
     waiting.seen.clear()
 
 
-def test_an_act_that_waits_while_it_holds_its_run_is_seen(room: EngineRoom, calls: Probes, waiting: Guard) -> None:
+def test_waiting_while_a_run_is_locked_is_seen(room: EngineRoom, calls: Probes, waiting: Guard) -> None:
     run = room.start(workflow({"a": probe("a")}))
 
-    with pytest.raises(WaitedInTransactionError):
-        act_on_run(run, lambda transition: time.sleep(0))
+    with transaction() as tx:
+        progress.lock_run(tx, run)
+        with pytest.raises(WaitedInTransactionError):
+            time.sleep(0)
 
     waiting.seen.clear()
 

@@ -95,7 +95,7 @@ def _claimable() -> list[UUID]:
 
 
 def test_eight_workers_that_finish_eight_siblings_at_once_meet_no_error(room: EngineRoom, no_deadlock: None) -> None:
-    """Each with a settler of its own: nothing is grouped, as in processes of their own."""
+    """Each is a worker of its own: nothing is brought together, as in processes of their own."""
     siblings = [f"s{number}" for number in range(FINISHERS)]
     save = {"seen": "{{ output }}"}
     document = workflow(
@@ -105,7 +105,7 @@ def test_eight_workers_that_finish_eight_siblings_at_once_meet_no_error(room: En
     )
 
     def finish(claim: attempts.Claim) -> None:
-        attempts._Settler().settle(claim, Completed(claim.row.node), Leases())
+        attempts.bring(claim, Completed(claim.row.node), Leases())
 
     for _ in range(ROUNDS):
         run = room.start(document)

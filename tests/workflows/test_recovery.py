@@ -85,7 +85,7 @@ def test_a_worker_finds_work_without_any_hint(room: EngineRoom, calls: Probes, h
     run = room.start(ONE)
     worker = WorkerRuntime(slots=1)
 
-    worker._poll()
+    worker._fill()
 
     assert done.wait(30)  # a thread on a busy machine
     worker.slots.wait_idle(30)

@@ -125,14 +125,19 @@ class RunMachine(RuleBasedStateMachine):
         together = Barrier(2, timeout=10)
 
         def bring(held: tuple[Worker, Claim]) -> None:
+            worker, claim = held
             try:
                 together.wait()
-                attempts._Settler().settle(held[1], self.workflow.result(held[1]), IDLE)  # as in processes of their own
+                attempts.bring(claim, self.workflow.result(claim), worker.leases)
             finally:
                 release_connection()
 
+        for worker, _ in both:
+            worker.leases.draining = True  # nothing further is claimed
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(bring, both))
+        for worker, _ in both:
+            worker.leases.draining = False
         self.brought += both
 
     @rule(worker=which)
@@ -242,7 +247,7 @@ class RunMachine(RuleBasedStateMachine):
                 continue
             claim = attempts.take(waiting[0], leases)
             while claim is not None:
-                claim = attempts._settler.settle(claim, self.workflow.result(claim), leases)
+                claim = attempts.bring(claim, self.workflow.result(claim), leases)
         raise AssertionError(self.room.statuses(self.run))
 
     # ---- acts -------------------------------------------------------------------------------------
@@ -267,10 +272,6 @@ class RunMachine(RuleBasedStateMachine):
             self.held.append((worker, following))
         if not may:
             assert (self.room.run(self.run).last_seq, following) == (before, None)
-
-
-IDLE = Leases()
-IDLE.draining = True
 
 
 class Worker:

@@ -100,7 +100,7 @@ def test_its_result_is_refused(zombie: Zombie, calls: Probes, end: str) -> None:
     calls["a"] = lambda task, ctx: "late" if end == "output" else 1 / 0
     outcome = attempts.execute(zombie.claim, zombie.liveness.leases)
 
-    following = attempts._settler.settle(zombie.claim, outcome, zombie.liveness.leases)
+    following = attempts.bring(zombie.claim, outcome, zombie.liveness.leases)
 
     assert following is None
     unchanged(zombie)
@@ -130,9 +130,7 @@ def test_its_successor_ends_the_run_as_if_it_had_never_been(zombie: Zombie) -> N
     run = zombie.claim.row.run_id
     acts: list[Callable[[], object]] = [
         lambda: zombie.liveness._look_after(beat=True),
-        lambda: attempts._settler.settle(
-            zombie.claim, attempts.execute(zombie.claim, zombie.liveness.leases), Leases()
-        ),
+        lambda: attempts.bring(zombie.claim, attempts.execute(zombie.claim, zombie.liveness.leases), Leases()),
     ]
     for act in acts:
         act()
