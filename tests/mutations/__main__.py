@@ -6,6 +6,7 @@ notice if that guard broke. First all the tests run on an unchanged copy, where 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -133,8 +134,9 @@ def tested(copy: Path, tests: list[str], addresses: Addresses, *, seconds: float
 
 def show(verdict: Verdict) -> None:
     """A row of the table, as soon as it is known."""
-    print(f"{verdict.name:<55} {verdict.text:<28} {verdict.seconds:5.1f} s", flush=True)
+    print(f"{verdict.name:<60} {verdict.text:<28} {verdict.seconds:5.1f} s", flush=True)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services end with it
     sys.exit(main(sys.argv[1:]))
