@@ -17,6 +17,7 @@ import django.db
 import psycopg
 from django.conf import settings
 from django.db import connection as django_connection
+from django.db import connections
 from django.db import transaction as django_transaction
 from psycopg import errors
 from psycopg.pq import TransactionStatus
@@ -157,12 +158,13 @@ def is_open(connection: "psycopg.Connection[Any]") -> bool:
 @contextmanager
 def _connection() -> "Iterator[psycopg.Connection[Any]]":
     """The connection that the thread has open already, or one for the moment."""
+    django_own = connections["default"]
     if (current := getattr(_thread, "connection", None)) is not None:
         yield current
-    elif django_connection.in_atomic_block or not django_connection.settings_dict["OPTIONS"].get("pool"):
+    elif django_own.in_atomic_block or not django_own.settings_dict["OPTIONS"].get("pool"):
         yield from _django_connection()
     else:
-        yield from _pooled_connection()
+        yield from _pooled_connection(str(django_own.settings_dict["NAME"]))
 
 
 def _django_connection() -> "Iterator[psycopg.Connection[Any]]":
@@ -176,8 +178,8 @@ def _django_connection() -> "Iterator[psycopg.Connection[Any]]":
         raise
 
 
-def _pooled_connection() -> "Iterator[psycopg.Connection[Any]]":
-    pool = _pool()
+def _pooled_connection(database: str) -> "Iterator[psycopg.Connection[Any]]":
+    pool = _pool(database)
     connection = _thread.connection = pool.getconn()
     try:
         yield connection
@@ -193,24 +195,23 @@ _thread = threading.local()
 _making = threading.Lock()
 _pools: "dict[str, ConnectionPool[psycopg.Connection[Any]]]" = {}
 
-# A plan by index for everything, see above. What a web request may take is in orchestra/settings.py.
+# A plan by index for everything, see above, and made once: no value would change it. What a web request may take is in orchestra/settings.py.
 _OPTIONS = (
     "-c statement_timeout=15s -c lock_timeout=3s -c idle_in_transaction_session_timeout=10s "
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
 )
 
 
-def _pool() -> "ConnectionPool[psycopg.Connection[Any]]":
-    """The process's pool for the database that Django names."""
-    name = str(django_connection.settings_dict["NAME"])
-    if (pool := _pools.get(name)) is None:
+def _pool(database: str) -> "ConnectionPool[psycopg.Connection[Any]]":
+    """The process's pool for a database."""
+    if (pool := _pools.get(database)) is None:
         with _making:
-            pool = _pools.get(name) or _pools.setdefault(name, _new_pool())
+            pool = _pools.get(database) or _pools.setdefault(database, _new_pool())
     return pool
 
 
 def _new_pool() -> "ConnectionPool[psycopg.Connection[Any]]":
-    parameters = connection_parameters() | {"autocommit": True, "prepare_threshold": 3, "options": _OPTIONS}
+    parameters = connection_parameters() | {"autocommit": True, "prepare_threshold": 0, "options": _OPTIONS}
     size = settings.ORCHESTRA_DB_POOL
     return ConnectionPool(
         kwargs=parameters, min_size=1, max_size=size, timeout=5, max_idle=300, reconnect_timeout=2, open=True

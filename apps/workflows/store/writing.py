@@ -18,7 +18,7 @@ from apps.common.json import dumps
 from apps.workflows.engine.states import RUN_ENDED
 from apps.workflows.store.clock import heard
 from apps.workflows.store.database import Changed, Transaction
-from apps.workflows.store.rows import ContextRow, EventRow, NodeRow, RunRow
+from apps.workflows.store.rows import ContextRow, EndedAttempt, EventRow, NodeRow, RunRow
 
 _CHANGING = {
     "id": "uuid", "status": "text", "waiting_for": "text", "available_at": "timestamptz", "deadline_at": "timestamptz",
@@ -102,7 +102,7 @@ class Decided:
     made: Sequence[NodeRow] = ()  # new node runs; one that exists already is left as it is
     changed: Sequence[NodeRow] = ()
     started: Sequence[NodeRow] = ()  # node runs that a worker begins with
-    ended: Sequence[tuple[NodeRow, str]] = ()  # attempts and how they ended; what is said first of one counts
+    ended: Sequence[EndedAttempt] = ()  # what is said first of one counts
     events: Sequence[EventRow] = ()  # numbered from `run.last_seq` on
     context: Sequence[ContextRow] = ()
     blobs: Sequence[dict[str, Any]] = ()  # large values
@@ -200,12 +200,11 @@ def _record(row: NodeRow, columns: Iterable[str]) -> dict[str, Any]:
     return record | {"error": _text(row.error), "state": _text(row.state)}
 
 
-def _ended(ended: Iterable[tuple[NodeRow, str]]) -> list[dict[str, Any]]:
+def _ended(ended: Iterable[EndedAttempt]) -> list[dict[str, Any]]:
     records: dict[tuple[UUID, int], dict[str, Any]] = {}
-    for row, outcome in ended:
-        error = _text(row.error) if outcome in ("failed", "timeout") else None
-        record = {"node_run": row.id, "fence": row.fence, "outcome": outcome, "error": error}
-        records.setdefault((row.id, row.fence), record)
+    for attempt in ended:
+        record = {"node_run": attempt.node_run, "fence": attempt.fence, "outcome": attempt.outcome}
+        records.setdefault((attempt.node_run, attempt.fence), record | {"error": _text(attempt.error)})
     return list(records.values())
 
 

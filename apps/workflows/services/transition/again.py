@@ -1,6 +1,5 @@
 """Doing something another time: after a failure, after a loss, after a person said so."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -10,7 +9,7 @@ from apps.workflows.engine.retry import RetryPolicy, next_delay
 from apps.workflows.engine.states import NodeStatus, RunStatus
 from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.store import effects, progress
-from apps.workflows.store.rows import NodeRow
+from apps.workflows.store.rows import EndedAttempt, NodeRow
 
 if TYPE_CHECKING:
     from apps.workflows.services.transition.transition import Transition
@@ -41,7 +40,7 @@ def retry(transition: "Transition", row: NodeRow, error: NodeError, delay: float
 
 def lose(transition: "Transition", row: NodeRow, *, most: int) -> None:
     """Takes a node run back from a worker that died; after `most` losses it fails as poison."""
-    transition.attempts.append((replace(row), "lost"))
+    transition.attempts.append(EndedAttempt.of(row, "lost"))
     row.lost_count += 1
     if (unknown := _unknown_effect(transition, row, "died")) is not None:
         transition.bring(row, unknown)
@@ -55,7 +54,7 @@ def lose(transition: "Transition", row: NodeRow, *, most: int) -> None:
 
 def release(transition: "Transition", row: NodeRow) -> None:
     """Takes a node run back from a worker that stops; nothing is counted."""
-    transition.attempts.append((replace(row), "released"))
+    transition.attempts.append(EndedAttempt.of(row, "released"))
     if (unknown := _unknown_effect(transition, row, "stopped")) is not None:
         transition.bring(row, unknown)
         transition.work_in()

@@ -27,13 +27,16 @@ class Scope:
         self._input: JSON = None
         self._nodes: dict[str, dict[str, Any]] = {}
         self._context: dict[str, list[tuple[list[int], JSON, str]]] = {}
+        self._passing: set[str] = set()  # of the nodes: those whose visit had not ended when it was fetched
         self._size = 0  # characters of what was fetched or seen
 
     def take_over(self, earlier: "Scope") -> None:
         """Starts from what an earlier transition of the run knew, but for what may change without being seen here."""
         if earlier._size <= _MOST_REMEMBERED:
             self._input, self._context, self._size = earlier._input, earlier._context, earlier._size
-            self._nodes = {name: node for name, node in earlier._nodes.items() if node["status"] in NODE_ENDED}
+            self._nodes = earlier._nodes
+            for name in earlier._passing:
+                self._nodes.pop(name, None)
 
     def names(self, needs: Needs, **others: JSON) -> dict[str, Any]:
         """The names an expression with these needs may read; `others` are those of its place: output, visit, item."""
@@ -82,6 +85,8 @@ class Scope:
             error = row["error"] and orjson.loads(row["error"])
             node = _node(row["status"], row["visit"], output, error)
             self._nodes[row["node"]] = node
+            if row["status"] not in NODE_ENDED:
+                self._passing.add(row["node"])
 
     def _absent(self, name: str) -> dict[str, Any]:
         """A node that has not run: skipped when it can not start any more."""

@@ -29,7 +29,7 @@ from apps.workflows.services.transition.saving import prepare_write
 from apps.workflows.services.transition.scope import Scope
 from apps.workflows.store import progress, writing
 from apps.workflows.store.database import Transaction
-from apps.workflows.store.rows import HELD, ContextRow, EventRow, NodeRow, RunRow
+from apps.workflows.store.rows import HELD, ContextRow, EndedAttempt, EventRow, NodeRow, RunRow
 from apps.workflows.store.values import Packer
 
 StartChild = Callable[["Transition", NodeRow, ChildRequest], UUID]
@@ -93,7 +93,7 @@ class Transition:
         self.held: dict[UUID, deque[NodeRow]] = {}  # items made here that wait for their turn, by map
         self.events: list[EventRow] = []
         self.context: list[tuple[ContextRow, EventRow]] = []
-        self.attempts: list[tuple[NodeRow, str]] = []  # that have ended, and how
+        self.attempts: list[EndedAttempt] = []
         self.news: deque[tuple[NodeRow, Outcome]] = deque()
         self.consequences = Consequences(version=run.version_id)
         self.stirred = False
@@ -209,7 +209,7 @@ class Transition:
 
     def _wait(self, row: NodeRow, outcome: Waiting) -> None:
         if row.status is NodeStatus.RUNNING:
-            self.attempts.append((row, "waiting"))
+            self.attempts.append(EndedAttempt.of(row, "waiting"))
         row.status, row.waiting_for = NodeStatus.WAITING, outcome.waits_for
         row.available_at = self._due(outcome)
         row.state |= outcome.state
@@ -355,7 +355,7 @@ class Transition:
         row.error = error.as_json() if error else None
         outcome = "completed" if error is None else "timeout" if error.code == "timeout" else "failed"
         if row.worker is not None:
-            self.attempts.append((replace(row), outcome))
+            self.attempts.append(EndedAttempt.of(row, outcome))
 
     def _let_go(self, row: NodeRow) -> None:
         """Cancels what a failed node run was waiting for."""
@@ -471,7 +471,7 @@ class Transition:
             mine = mine[: room(len(mine))]
         for row in mine:
             self._hand_over(row, worker)
-        self.consequences.claimed = [replace(row) for row in mine]
+        self.consequences.claimed = [row.copy() for row in mine]
         for row in self.ready:
             if row.status in CLAIMABLE:
                 row.hinted_at = self.run.now
@@ -506,7 +506,7 @@ class Transition:
     def cancel(self, row: NodeRow) -> None:
         """Cancels one node run that has not ended."""
         if row.status is NodeStatus.RUNNING:
-            self.attempts.append((replace(row), "cancelled"))
+            self.attempts.append(EndedAttempt.of(row, "cancelled"))
         row.status, row.waiting_for, row.available_at = NodeStatus.CANCELLED, "", None
         row.finished_at = self.run.now
         self.note(row)
