@@ -7,7 +7,8 @@ by the recovery or by a reader's next look, so nothing waits for the broker and 
 import atexit
 import os
 import threading
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +22,10 @@ from apps.common.redis import client
 
 WORK_TASK = "workflows.work"
 CHANNEL = "orchestra:runs"  # each message is the id of a run that has new events
-MOST_HINTS = 4  # messages of one go for one queue: whoever hears one looks for work for all its idle slots
+MOST_HINTS = 2  # messages of one go for one queue: whoever hears one looks for work for all its idle slots
+HINT_SECONDS = 0.02  # between two goes; a message costs its reader more than a node, and the first waits for nothing
+WAKE_SECONDS = 0.004
 MOST_WAITING = 10_000
-REST_SECONDS = 0.004  # between two goes, so that what comes thick is sent together
 FINISH_SECONDS = 1.5  # that a process which ends waits for Redis
 
 log = structlog.get_logger(__name__)
@@ -32,38 +34,31 @@ log = structlog.get_logger(__name__)
 def hint(node_runs: Iterable[tuple[UUID, str]]) -> None:
     """Tells the workers of claimable node runs, each with its queue."""
     failpoints.reach("after_commit_before_publish")
-    if found := [(name, str(node_run)) for node_run, name in node_runs]:
-        _publisher().put_hints(found)
+    if found := {str(node_run): name for node_run, name in node_runs}:
+        _publishers().hints.put(found)
 
 
 def wake(run: UUID, *, urgent: bool = False) -> None:
     """Tells the watchers of a run that it has new events; an urgent wake-up waits for no others."""
-    _publisher().put_wake(str(run), urgent=urgent)
+    _publishers().wakes.put({str(run): ""}, urgent=urgent)
 
 
 class _Publisher:
-    """A thread that sends, so that nobody else waits for Redis."""
+    """A thread that sends what has gathered, so that nobody else waits for Redis."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, send: Callable[[dict[str, str]], None], rest: float) -> None:
         self.pid = os.getpid()
-        self._hints: dict[str, str] = {}  # the queue of each node run
-        self._wakes: dict[str, None] = {}
+        self._send, self._rest = send, rest
+        self._waiting: dict[str, str] = {}
         self._urgent = self._sending = False
         self._changed = threading.Condition()
-        threading.Thread(target=self._send_for_ever, name="publisher", daemon=True).start()
+        threading.Thread(target=self._send_for_ever, name=name, daemon=True).start()
         atexit.register(self.finish)
 
-    def put_hints(self, hints: Collection[tuple[str, str]]) -> None:
+    def put(self, messages: dict[str, str], *, urgent: bool = False) -> None:
         with self._changed:
-            for name, node_run in hints:
-                if len(self._hints) < MOST_WAITING:  # Redis has been away for long; the recovery finds the rows
-                    self._hints[node_run] = name
-            self._changed.notify_all()
-
-    def put_wake(self, run: str, *, urgent: bool) -> None:
-        with self._changed:
-            if len(self._wakes) < MOST_WAITING:
-                self._wakes[run] = None
+            if len(self._waiting) < MOST_WAITING:  # Redis has been away for long; the recovery finds the rows
+                self._waiting |= messages
             self._urgent |= urgent
             self._changed.notify_all()
 
@@ -73,48 +68,58 @@ class _Publisher:
             if self.pid == os.getpid():
                 self._urgent = True
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: not (self._hints or self._wakes or self._sending), FINISH_SECONDS)
+                self._changed.wait_for(lambda: not (self._waiting or self._sending), FINISH_SECONDS)
 
     def _send_for_ever(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._hints or self._wakes)
-                hints, wakes = self._hints, self._wakes
-                self._hints, self._wakes, self._urgent, self._sending = {}, {}, False, True
+                self._changed.wait_for(lambda: self._waiting)
+                messages, self._waiting = self._waiting, {}
+                self._urgent, self._sending = False, True
             try:
-                _send(hints, wakes)
+                self._send(messages)
             except Exception as error:  # noqa: BLE001 - the thread outlives whatever the broker does
                 log.debug("Could not publish.", action="publish_failed", error=str(error))
             with self._changed:
                 self._sending = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._urgent, REST_SECONDS)
+                self._changed.wait_for(lambda: self._urgent, self._rest)
 
 
-def _send(hints: dict[str, str], runs: Collection[str]) -> None:
-    by_queue: dict[str, list[str]] = {}
-    for node_run, name in hints.items():
-        by_queue.setdefault(name, []).append(node_run)
-    for name, node_runs in by_queue.items():
-        for node_run in node_runs[:MOST_HINTS]:
+def _send_hints(queues: dict[str, str]) -> None:
+    sent: Counter[str] = Counter()
+    for node_run, name in queues.items():
+        sent[name] += 1
+        if sent[name] <= MOST_HINTS:
             _celery().send_task(WORK_TASK, [node_run], queue=name, ignore_result=True, retry=False)
-    if runs:
-        pipeline = client().pipeline(transaction=False)
-        for run in runs:
-            pipeline.publish(CHANNEL, run)
-        pipeline.execute()
+
+
+def _send_wakes(runs: dict[str, str]) -> None:
+    pipeline = client().pipeline(transaction=False)
+    for run in runs:
+        pipeline.publish(CHANNEL, run)
+    pipeline.execute()
+
+
+class _Publishers:
+    """Those of one process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.hints = _Publisher("hints", _send_hints, HINT_SECONDS)
+        self.wakes = _Publisher("wakes", _send_wakes, WAKE_SECONDS)
 
 
 _lock = threading.Lock()
-_current: _Publisher | None = None
+_current: _Publishers | None = None
 
 
-def _publisher() -> _Publisher:
-    """The process's own publisher; a forked child makes a new one."""
+def _publishers() -> _Publishers:
+    """The process's own; a forked child makes new ones."""
     global _current  # noqa: PLW0603 - one per process
     with _lock:
         if _current is None or _current.pid != os.getpid():
-            _current = _Publisher()
+            _current = _Publishers()
         return _current
 
 

@@ -1,7 +1,7 @@
 """Runs and everything that happens in them. The engine writes these rows through `store`.
 
-A foreign key that begins a unique key or an index of its table has no index of its own. Attempts, events and context
-entries are only added in a transaction that holds the run's row, so the database does not check that it is there.
+A foreign key that begins a unique key or an index of its table has no index of its own. Node runs, attempts, events and
+context entries are only added by a statement that has found the run's row, so the database does not look for it again.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from apps.accounts.models import OrganizationModel
+from apps.accounts.models import Organization, OrganizationModel
 from apps.common.fields import JSONTextField
 from apps.workflows.engine.states import NodeStatus, RunStatus
 from apps.workflows.models.definitions import Workflow, WorkflowVersion
@@ -74,7 +74,10 @@ class Run(OrganizationModel):
 class NodeRun(OrganizationModel):
     """One visit of one node, or one item of a map."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="nodes", db_index=False)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="nodes", db_constraint=False, db_index=False)
     node = models.CharField(max_length=128)
     visit = models.PositiveIntegerField()
     index = models.IntegerField(default=-1)  # the place in its map; -1 for a visit

@@ -195,7 +195,8 @@ _thread = threading.local()
 _making = threading.Lock()
 _pools: "dict[str, ConnectionPool[psycopg.Connection[Any]]]" = {}
 
-# A plan by index for everything, see above, and made once: no value would change it. What a web request may take is in orchestra/settings.py.
+# A plan by index for everything, see above, and made once: no value would change it. What a web request may take is in
+# orchestra/settings.py.
 _OPTIONS = (
     "-c statement_timeout=15s -c lock_timeout=3s -c idle_in_transaction_session_timeout=10s "
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
