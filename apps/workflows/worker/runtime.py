@@ -51,6 +51,7 @@ class WorkerRuntime:
     def start(self) -> None:
         """Registers the worker and starts its loops."""
         self.liveness.start()
+        self.slots.start()
         loops = {
             self._recover: RECOVERY_SECONDS,
             self._reclaim: RECLAIM_SECONDS,
