@@ -71,6 +71,8 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
             "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
             "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
+            "celery": {"level": "WARNING"},  # two lines for every hint
+            "kombu": {"level": "WARNING"},
             # On a terminal a line for every request hides what matters.
             "orchestra.requests": {"level": "WARNING" if form == "console" else level},
             "psycopg.pool": {"level": "ERROR"},  # one line for every try while the database is away

@@ -7,6 +7,8 @@ the time in which a worker starts.
 import socket
 import sys
 
+from django.conf import settings
+
 from orchestra.celery import app
 
 
@@ -16,6 +18,7 @@ def main() -> None:
         hostname=f"{sys.argv[1] if len(sys.argv) > 1 else 'worker'}@{socket.gethostname()}",
         pool_cls="solo",
         quiet=True,
+        loglevel=settings.LOG_LEVEL,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,

@@ -1,6 +1,7 @@
 """The log of a run: lines are gathered while a node runs and written in batches."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -51,11 +52,11 @@ class RunLog:
         """A line about what went wrong."""
         self._add("error", event, fields)
 
-    def flush(self) -> None:
-        """Writes what has been gathered."""
+    def flush(self, may_write: Callable[[], bool] = lambda: True) -> None:
+        """Writes what has been gathered; drops it where `may_write`, asked when there is something, says no."""
         with self._lock:
             lines, self._lines = self._lines, []
-        if lines:
+        if lines and may_write():
             with scopes_disabled():
                 LogLine.objects.bulk_create(lines)
 

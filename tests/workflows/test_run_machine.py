@@ -44,7 +44,7 @@ MOST_DEATHS = 4  # the fifth would make a node poison
 SKEWS = (-600.0, 600.0)
 STEPS = 30
 LONG = hypothesis.settings.get_current_profile_name() == "long"
-EXAMPLES = hypothesis.settings.default.max_examples if LONG else 25
+EXAMPLES = hypothesis.settings.default.max_examples if LONG else 100
 NODES = 30 if LONG else 12
 
 _RUN = "select status, last_seq from workflows_run where id = %(run)s"

@@ -13,6 +13,7 @@ from apps.common.asyncio_loop import Cancelled
 from apps.common.failpoints import InjectedFault, armed
 from apps.integrations import registry
 from apps.integrations.tools import tool
+from apps.observability.models import LogLine
 from apps.workflows.models import Effect, JournalEntry
 from apps.workflows.services import attempts, recovery
 from apps.workflows.services.attempt_context import AttemptContext
@@ -92,6 +93,17 @@ def test_its_progress_is_not_told(zombie: Zombie) -> None:
 
     context.flush()
 
+    unchanged(zombie)
+
+
+def test_its_log_lines_are_not_written(zombie: Zombie) -> None:
+    context = zombie.context
+    context.log.info("still here")
+
+    context.flush()
+
+    with scope(organization=zombie.room.organization):
+        assert not LogLine.objects.exists()
     unchanged(zombie)
 
 

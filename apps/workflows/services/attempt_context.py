@@ -20,7 +20,8 @@ from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.transition.transition import Transition
-from apps.workflows.store import journal
+from apps.workflows.store import journal, workers
+from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import read_value
@@ -107,10 +108,15 @@ class AttemptContext(NodeContext):
 
     def flush(self) -> None:
         """Writes what the node has told since the last call: its log and the latest report of progress."""
-        self._lines.flush()
+        self._lines.flush(self._holds)
         report, self._report = self._report, None
         if report is not None and self.leases.is_wanted(self.row):
             act_on_run(self.row.run_id, lambda transition: self._tell(transition, report), memory=self.leases.memory)
+
+    def _holds(self) -> bool:
+        """Whether nobody has taken the node over, by the row and not by what this process believes."""
+        with look() as tx:
+            return self.row.id in workers.still_held(tx, {self.row.id: self.row.fence})
 
     def _tell(self, transition: Transition, report: dict[str, Any]) -> None:
         transition.read([self.row.id])
