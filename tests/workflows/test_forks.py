@@ -3,7 +3,8 @@
 import pytest
 
 from apps.common.errors import Fatal, Invalid
-from apps.workflows.models import RunEvent
+from apps.common.failpoints import armed
+from apps.workflows.models import Run, RunEvent
 from tests.engine.documents import workflow
 from tests.workflows.probes import probe
 
@@ -25,6 +26,15 @@ def source(room, calls):
 
 def history(room, run):
     return [(event.seq, event.type, event.node, event.visit, event.data) for event in room.events(run)]
+
+
+def test_a_fork_whose_commit_was_not_answered_is_made_once(room, source):
+    with armed("commit_then_raise=raise:once"):
+        fork = room.fork(source, "b")
+
+    assert room.until_ended(fork).status == "completed"
+    with room.scope():
+        assert [run.pk for run in Run.objects.filter(forked_from=source)] == [fork]
 
 
 @pytest.mark.parametrize(("node", "again"), [("a", "abc"), ("b", "bc"), ("c", "c")])

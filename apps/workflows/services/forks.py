@@ -92,6 +92,8 @@ class _Fork:
 
     def add(self, tx: Transaction, prefix: _Prefix) -> list[tuple[UUID, str]]:
         """Adds the run with everything it takes over and gets it going; gives what to tell the workers."""
+        if definitions.outcome(tx, self.id) is not None:
+            return []  # an earlier try has landed, and its answer was lost
         marking = _moved(prefix.marking, compiled_version(self.run.version_id, tx).graph, self.compiled.graph)
         self._add_run(tx, prefix)
         self._copy(tx, prefix, marking)
