@@ -81,6 +81,16 @@ def test_the_last_free_slot_goes_to_whose_turn_it_is_and_not_to_the_first_messag
     assert set(claimed) == {run, first, hinted}
 
 
+def test_what_was_lost_keeps_its_place_before_what_came_later(room: EngineRoom) -> None:
+    first, *_ = [room.start(ONE) for _ in range(3)]
+    node = room.node(first, "n").pk
+    assert attempts.take(node, room.worker)
+
+    room.die()
+
+    assert room.claimable() == [node]
+
+
 def test_organizations_take_turns(room: EngineRoom, other: EngineRoom) -> None:
     for each in (room, other):
         flood(each, 5)
