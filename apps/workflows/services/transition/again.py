@@ -122,4 +122,4 @@ def _hand_back(transition: "Transition", row: NodeRow, *, reason: str) -> None:
     transition.tell("node.queued", row, reason=reason, worker=row.worker and str(row.worker))
     place = row.available_at
     transition.queue(row)
-    row.available_at = place or row.available_at  # it waited its turn once; behind a full queue it would wait for minutes
+    row.available_at = place or row.available_at  # it has had its turn; behind a full queue it would wait long
