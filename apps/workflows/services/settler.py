@@ -99,8 +99,9 @@ def _bring(run: UUID, batch: Sequence[News], leases: Leases) -> None:
         _write(run, batch, leases)
     except TRANSIENT:
         raise
-    except NotFound:
-        return  # the run has been deleted, and its news with it
+    except NotFound:  # the run has been deleted, and its news with it
+        for claim in (news.claim for news in batch if news.claim):
+            leases.let_go(claim.row)
     except Exception as error:
         log.exception("A result could not be written.", action="settling_failed", run_id=str(run))
         if len(batch) > 1:

@@ -15,7 +15,7 @@ from apps.workflows.store.database import Transaction
 from apps.workflows.store.rows import NodeRow, RunRow
 from apps.workflows.store.values import Packer
 
-_MOST_REMEMBERED = 256 * 1024  # characters; a run with more is read again each time
+_MOST_REMEMBERED = 64 * 1024  # characters; a run with more is read again each time
 
 
 class Scope:
