@@ -21,7 +21,7 @@ def lost_together(room: EngineRoom, times: int) -> list:
 
 
 def test_a_worker_holds_one_suspect_at_a_time(room: EngineRoom) -> None:
-    first, second = lost_together(room, times=2)
+    first, second = lost_together(room, times=3)
     worker, other = room.another_worker(), room.another_worker()
 
     claims = [attempts.take(first.pk, worker), attempts.take(second.pk, worker)]
@@ -31,7 +31,7 @@ def test_a_worker_holds_one_suspect_at_a_time(room: EngineRoom) -> None:
 
 
 def test_the_next_suspect_follows_when_the_first_is_done(room: EngineRoom) -> None:
-    first, second = lost_together(room, times=2)
+    first, second = lost_together(room, times=3)
     worker = room.another_worker()
 
     attempts.work(first.pk, worker)
@@ -39,8 +39,8 @@ def test_the_next_suspect_follows_when_the_first_is_done(room: EngineRoom) -> No
     assert attempts.take(second.pk, worker) is not None
 
 
-def test_a_first_loss_makes_nobody_a_suspect(room: EngineRoom) -> None:
-    first, second = lost_together(room, times=1)
+def test_two_losses_make_nobody_a_suspect(room: EngineRoom) -> None:
+    first, second = lost_together(room, times=2)
     worker = room.another_worker()
 
     claims = [attempts.take(first.pk, worker), attempts.take(second.pk, worker)]
@@ -49,7 +49,7 @@ def test_a_first_loss_makes_nobody_a_suspect(room: EngineRoom) -> None:
 
 
 def test_a_suspect_that_was_not_claimed_makes_room(room: EngineRoom) -> None:
-    first, second = lost_together(room, times=2)
+    first, second = lost_together(room, times=3)
     worker = room.another_worker()
     room.pause(first.run_id)
 

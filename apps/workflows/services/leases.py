@@ -10,7 +10,7 @@ from apps.common.ids import uuid7
 from apps.workflows.services.memory import Memory
 from apps.workflows.store.rows import NodeRow
 
-SUSPICIOUS = 2  # losses after which a node may be what kills its workers
+SUSPICIOUS = 3  # losses after which a node may be what kills its workers
 
 
 class Watched(Protocol):

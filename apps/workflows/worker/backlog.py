@@ -14,7 +14,7 @@ from apps.workflows.store.recovery import NOBODY, Offer, offers
 FEWEST = 8  # asked for at once, so that many short runs do not each cost a question
 OLD_SECONDS = 0.5  # others have claimed by now what was found so long ago
 EMPTY_SECONDS = 0.02  # how long "there is nothing" is believed
-REFUSED_SECONDS = 1.0  # how long one that could not be claimed is passed over
+REFUSED_SECONDS = 0.2  # how long one that could not be claimed is passed over
 
 
 class Backlog:
