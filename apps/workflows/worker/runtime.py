@@ -60,6 +60,7 @@ class WorkerRuntime:
         }
         for loop, seconds in loops.items():
             threading.Thread(target=self._repeat, args=(loop, seconds), name=loop.__name__, daemon=True).start()
+        self._hint.set()  # what waits now waits no two seconds more
         threading.Thread(target=self._poll, name="poll", daemon=True).start()
         log.info("The worker is ready.", action="worker_ready", worker=self.name, slots=self.slots.size)
 
