@@ -464,3 +464,16 @@ def _with_threads(room, run, count):
 
     with ThreadPoolExecutor(count) as slots:
         list(slots.map(slot, range(count)))
+
+
+def test_a_claim_is_not_refused_on_a_memory_that_is_out_of_date(room, calls):
+    """What a worker remembers of a run says that it holds the node still; the recovery has queued it since."""
+    run = room.start(ONE)
+    worker = room.worker
+    claim = room.claim(run, "a")
+    remembered = worker.memory.take(run)
+    assert remembered is not None
+    room.die(worker)
+    worker.memory.keep(remembered)
+
+    assert attempts.take(claim.row.id, worker) is not None

@@ -96,7 +96,7 @@ def report_to_parent(node_run: UUID) -> None:
             transition.bring(row, outcome)
             transition.work_in()
 
-    with transaction() as tx:
+    with look() as tx:
         run = progress.run_of_node(tx, node_run)
     if run is not None:
         act_on_run(run, act)
@@ -104,7 +104,7 @@ def report_to_parent(node_run: UUID) -> None:
 
 def cancel_orphans(parent: UUID | None = None) -> int:
     """Cancels child runs that nobody waits for any more; gives how many."""
-    with transaction() as tx:
+    with look() as tx:
         orphans = recovery.orphans(tx, parent)
     for orphan in orphans:
         act_on_run(orphan, lambda transition: ending.cancel_run(transition, by="parent run"))
@@ -123,6 +123,8 @@ def _act_once(
 def _act(transition: Transition, act: Act, worker: UUID | None, room: Room, memory: Memory | None) -> Consequences:
     act(transition)
     if not transition.touched:
+        if transition.remembered:
+            raise Changed  # only a write would have shown that the memory was out of date
         return Consequences()
     consequences = transition.write(worker=worker, room=room)
     if memory is not None:

@@ -92,7 +92,6 @@ select exists (select 1 from workflows_noderun where run_id = %(run)s and not id
 _ITEM_OUTPUTS = """
 select index, status, output, error from workflows_noderun where parent_id = %(parent)s order by index
 """
-_ITEM_COUNTS = "select status, count(*) as count from workflows_noderun where parent_id = %(parent)s group by status"
 
 
 def lock_run(tx: Transaction, run: UUID) -> RunRow | None:
@@ -140,11 +139,6 @@ def next_items(tx: Transaction, parent: UUID, first: int, limit: int) -> list[No
 def item_outputs(tx: Transaction, parent: UUID) -> list[Row]:
     """Index, status, output and error of every item of a map, in order."""
     return tx.rows(_ITEM_OUTPUTS, parent=parent)
-
-
-def item_counts(tx: Transaction, parent: UUID) -> dict[str, int]:
-    """How many items of a map have which status."""
-    return {row["status"]: row["count"] for row in tx.rows(_ITEM_COUNTS, parent=parent)}
 
 
 def latest_visits(tx: Transaction, run: UUID, names: Collection[str] | None) -> list[Row]:

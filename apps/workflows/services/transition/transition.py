@@ -96,10 +96,11 @@ class Transition:
         self.attempts: list[EndedAttempt] = []
         self.news: deque[tuple[NodeRow, Outcome]] = deque()
         self.consequences = Consequences(version=run.version_id)
-        self.stirred = False
+        self.stirred = self.remembered = False
 
     def take_over(self, earlier: "Transition") -> None:
         """Starts from what an earlier transition of the run left behind, where nothing has changed since."""
+        self.remembered = True
         self._set_marking(earlier.marking)
         self.held = {parent: deque(islice(items, _MOST_HELD)) for parent, items in earlier.held.items() if items}
         held = {row.id for items in self.held.values() for row in items}
