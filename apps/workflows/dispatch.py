@@ -21,10 +21,11 @@ from apps.common import failpoints
 from apps.common.redis import client
 
 WORK_TASK = "workflows.work"
-CHANNEL = "orchestra:runs"  # each message is the id of a run that has new events
+CHANNEL = "orchestra:runs"  # each message is the id of a run that has new events, and ENDED behind it after its last
+ENDED = " ended"
 MOST_HINTS = 2  # messages of one go for one queue: whoever hears one looks for work for all its idle slots
 HINT_SECONDS = 0.02  # between two goes; a message costs its reader more than a node, and the first waits for nothing
-WAKE_SECONDS = 0.004
+WAKE_SECONDS = 0.02  # between two goes; what comes at an end waits for nothing
 MOST_WAITING = 10_000
 FINISH_SECONDS = 1.5  # that a process which ends waits for Redis
 
@@ -38,9 +39,9 @@ def hint(node_runs: Iterable[tuple[UUID, str]]) -> None:
         _publishers().hints.put(found)
 
 
-def wake(run: UUID, *, urgent: bool = False) -> None:
-    """Tells the watchers of a run that it has new events; an urgent wake-up waits for no others."""
-    _publishers().wakes.put({str(run): ""}, urgent=urgent)
+def wake(run: UUID, *, ended: bool = False) -> None:
+    """Tells the watchers of a run that it has new events, and at once when these are its last."""
+    _publishers().wakes.put({str(run): ENDED if ended else ""}, urgent=ended)
 
 
 class _Publisher:
@@ -96,8 +97,8 @@ def _send_hints(queues: dict[str, str]) -> None:
 
 def _send_wakes(runs: dict[str, str]) -> None:
     pipeline = client().pipeline(transaction=False)
-    for run in runs:
-        pipeline.publish(CHANNEL, run)
+    for run, end in runs.items():
+        pipeline.publish(CHANNEL, run + end)
     pipeline.execute()
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from redis import Redis
 from redis.exceptions import RedisError
 
-from apps.workflows.dispatch import CHANNEL
+from apps.workflows.dispatch import CHANNEL, ENDED
 
 LISTEN_SECONDS = 1.0
 
@@ -29,19 +29,19 @@ class _Watch:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.listening = False
-        self._callbacks: dict[str, set[Callable[[], object]]] = defaultdict(set)
+        self._callbacks: dict[str, set[Callable[[], object]]] = defaultdict(set)  # by message
         self._lock = threading.Lock()
         threading.Thread(target=self._listen_for_ever, name="watch", daemon=True).start()
 
-    def add(self, run: str, callback: Callable[[], object]) -> None:
+    def add(self, message: str, callback: Callable[[], object]) -> None:
         with self._lock:
-            self._callbacks[run].add(callback)
+            self._callbacks[message].add(callback)
 
-    def remove(self, run: str, callback: Callable[[], object]) -> None:
+    def remove(self, message: str, callback: Callable[[], object]) -> None:
         with self._lock:
-            self._callbacks[run].discard(callback)
-            if not self._callbacks[run]:
-                del self._callbacks[run]
+            self._callbacks[message].discard(callback)
+            if not self._callbacks[message]:
+                del self._callbacks[message]
 
     def _listen_for_ever(self) -> None:
         pause = threading.Event()
@@ -65,9 +65,9 @@ class _Watch:
                 if message is not None:
                     self._wake(message["data"].decode())
 
-    def _wake(self, run: str) -> None:
+    def _wake(self, message: str) -> None:
         with self._lock:
-            callbacks = list(self._callbacks.get(run, ()))
+            callbacks = list(self._callbacks.get(message, ()))
         for callback in callbacks:
             callback()
 
@@ -90,11 +90,14 @@ def is_listening() -> bool:
 
 
 @contextmanager
-def woken(run: UUID, callback: Callable[[], object]) -> Iterator[None]:
-    """Calls `callback` (from another thread) whenever there may be news of the run, until the block ends."""
+def woken(run: UUID, callback: Callable[[], object], *, by_news: bool = True) -> Iterator[None]:
+    """Calls `callback` (from another thread) when the run may have ended, and whenever there may be news of it."""
     watch = _watch()
-    watch.add(str(run), callback)
+    messages = [f"{run}{ENDED}", str(run)] if by_news else [f"{run}{ENDED}"]
+    for message in messages:
+        watch.add(message, callback)
     try:
         yield
     finally:
-        watch.remove(str(run), callback)
+        for message in messages:
+            watch.remove(message, callback)

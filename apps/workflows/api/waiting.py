@@ -64,7 +64,7 @@ def wait_for_end(run: str, seconds: float) -> Run:
     """The run as it is when it has ended or the time is over."""
     ends = time.monotonic() + seconds
     news = threading.Event()
-    with live.woken(UUID(run), news.set):
+    with live.woken(UUID(run), news.set, by_news=False):
         while True:
             current = selectors.find_run(run)
             left = ends - time.monotonic()

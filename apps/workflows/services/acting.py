@@ -79,7 +79,7 @@ def open_transition(tx: Transaction, run: RunRow, *, inline: bool) -> Transition
 def tell(run: UUID, consequences: Consequences) -> None:
     """What follows from a commit outside its transaction. All of it is also found by the recovery."""
     dispatch.hint(consequences.hints)
-    dispatch.wake(run, urgent=consequences.ended)
+    dispatch.wake(run, ended=consequences.ended)
     if consequences.ended_child_of is not None:
         report_to_parent(consequences.ended_child_of)
     if consequences.orphaned:
