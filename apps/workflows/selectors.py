@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, Count, F, Prefetch, Q, QuerySet, Value, When
+from django.db.models import Case, F, Prefetch, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from apps.accounts.models import Organization
@@ -124,11 +124,6 @@ def has_living_workers() -> bool:
     return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=Now() - lease).exists()
 
 
-def status_counts() -> dict[str, int]:
-    """How many runs have which status."""
-    return dict(Run.objects.values_list("status").annotate(Count("id")))
-
-
 def count_going_on() -> int:
     """How many runs have not ended."""
     return Run.objects.filter(status__in=GOING_ON).count()
@@ -187,12 +182,6 @@ def find_approval(ref: str) -> Approval:
 def versions(workflow: Workflow) -> QuerySet[WorkflowVersion]:
     """The versions of a workflow."""
     return WorkflowVersion.objects.filter(workflow=workflow)
-
-
-def skipped_nodes(run: Run) -> list[str]:
-    """The nodes that a run which has completed never started."""
-    skipped = RunEvent.objects.filter(run=run, type="node.skipped").order_by("seq")
-    return [event.data["node"] for event in skipped]
 
 
 def effects(run: Run | None = None) -> QuerySet[Effect]:
