@@ -10,9 +10,9 @@ from uuid import UUID
 
 from apps.workflows.engine.states import RUN_ENDED
 from apps.workflows.services.transition.transition import Transition
+from apps.workflows.store.clock import TRUSTED_SECONDS
 
 MOST = 500  # runs
-TRUSTED_SECONDS = 5.0
 
 
 class Memory:

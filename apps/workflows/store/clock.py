@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from apps.workflows.store.database import Transaction
 
-_TRUSTED_SECONDS = 5.0
+TRUSTED_SECONDS = 5.0  # how long what the database has told is believed without asking again
 _heard: tuple[datetime, float] | None = None
 
 
@@ -26,6 +26,6 @@ def now(tx: Transaction) -> datetime:
     if _heard is not None:
         moment, at = _heard
         passed = time.monotonic() - at
-        if passed < _TRUSTED_SECONDS:
+        if passed < TRUSTED_SECONDS:
             return moment + timedelta(seconds=passed)
     return heard(tx.value("select clock_timestamp()"))
