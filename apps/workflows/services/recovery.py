@@ -17,7 +17,7 @@ from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to
 from apps.workflows.services.transition import again, ending, people
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import recovery, workers
-from apps.workflows.store.database import transaction
+from apps.workflows.store.database import look, transaction
 from apps.workflows.store.recovery import Place
 from apps.workflows.store.rows import NodeRow
 
@@ -98,7 +98,7 @@ def fire_due() -> int:
 
 def end_late_runs() -> int:
     """Fails runs that are past their time-out."""
-    with transaction() as tx:
+    with look() as tx:
         late = recovery.late_runs(tx)
     error = NodeError("timeout", "The run took longer than its workflow allows.")
     for run in late:
@@ -108,7 +108,7 @@ def end_late_runs() -> int:
 
 def hear_children() -> int:
     """Completes nodes whose child run ended without anybody telling them."""
-    with transaction() as tx:
+    with look() as tx:
         waiting = recovery.finished_children(tx)
     for node_run in waiting:
         report_to_parent(node_run)
@@ -124,7 +124,7 @@ def hint_again() -> int:
 
 
 def _each(find: Callable[..., list[Place]], status: NodeStatus, act: Callable[[Transition, NodeRow], None]) -> int:
-    with transaction() as tx:
+    with look() as tx:
         places = find(tx)
     for place in places:
         act_on_run(place.run, _guarded(place.node_run, status, act))

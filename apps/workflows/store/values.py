@@ -10,7 +10,7 @@ import orjson
 from apps.common.errors import Fatal
 from apps.common.ids import uuid7
 from apps.common.json import JSON, dumps
-from apps.workflows.store.database import Transaction, transaction
+from apps.workflows.store.database import Transaction, look
 
 INLINE_BYTES = 64 * 1024
 MAX_BYTES = 16 * 1024 * 1024
@@ -77,7 +77,7 @@ def read_values(organization: UUID, texts: Sequence[str | None]) -> list[JSON]:
     digests = {text[1:] for text in texts if text and text[0] == _MARK}
     contents: dict[str, str] = {}
     if digests:
-        with transaction() as tx:
+        with look() as tx:
             contents = _fetch(tx, organization, digests)
     return [_parse(text, contents) for text in texts]
 

@@ -19,7 +19,7 @@ from apps.workflows.services.settler import Claim
 from apps.workflows.services.transition import again
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import recovery as questions
-from apps.workflows.store.database import TRANSIENT, transaction
+from apps.workflows.store.database import TRANSIENT, look
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.worker.backlog import Backlog
 from apps.workflows.worker.liveness import Liveness
@@ -122,7 +122,7 @@ class WorkerRuntime:
     def _reclaim(self) -> None:
         """Takes back what the table says this worker holds and it does not: seen twice, so not just being claimed."""
         here = self.leases.fences()
-        with transaction() as tx:
+        with look() as tx:
             strays = {place for place in questions.held_by(tx, self.leases.worker) if place.node_run not in here}
         recovery.take_back_stray(self.leases.worker, strays & self._strays)
         self._strays = strays
