@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 
-from apps.workflows.nodes.registry import names
+from apps.workflows.nodes.registry import served
 from apps.workflows.services import attempts
 from apps.workflows.services.leases import Leases
 from apps.workflows.store import recovery as questions
@@ -40,7 +40,7 @@ def _claims(ours: Ours, rows: int, count: int) -> list[float]:
         for _ in range(count):
             began = time.perf_counter()
             with transaction() as tx:
-                (node_run,) = questions.claimable(tx, names(), limit=1)
+                (node_run,) = questions.claimable(tx, served(), limit=1)
             if attempts.take(node_run, leases) is None:
                 raise RuntimeError("A queued node could not be claimed.")
             times.append((time.perf_counter() - began) * 1000)

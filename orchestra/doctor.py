@@ -16,6 +16,9 @@ from django.db.utils import InterfaceError
 
 from apps.agents import discovery
 from apps.workflows.models import Worker
+from apps.workflows.selectors import missing_handlers
+from apps.workflows.store import queues
+from apps.workflows.store.database import look
 from orchestra.prepare import pending_migrations
 
 START = "bin/up"
@@ -137,6 +140,11 @@ def check_workers() -> Verdict:
     if not workers:
         return Status.FAIL, "none alive: runs stay queued", START
     names = ", ".join(f"{worker.name} (pid {worker.pid} on {worker.host})" for worker in workers)
+    with look() as tx:
+        wanted = queues.wanted_handlers(tx)
+    if missing := ", ".join(sorted(missing_handlers(wanted))):
+        text = f"{len(workers)} alive, and node runs wait for one that has {missing}"
+        return Status.FAIL, text, "start a worker with the plugin or version that has it"
     return Status.OK, f"{len(workers)} alive: {names}"
 
 

@@ -45,6 +45,10 @@ class AgentType:
         return tuple(self.agent.capabilities)
 
     @property
+    def majors(self) -> tuple[int, ...]:
+        return self.agent.majors
+
+    @property
     def queue(self) -> str:
         return self.agent.queue
 
@@ -106,6 +110,16 @@ def unregister(name: str) -> None:
 def get(name: str) -> AgentType:
     """Give the agent, or raises NotFound naming the nearest one."""
     return _agents.get(name)
+
+
+def find(name: str) -> AgentType | None:
+    """Give the agent; None where this process does not have it."""
+    return _agents.find(name)
+
+
+def changes() -> int:
+    """How often an agent was registered or forgotten."""
+    return _agents.changes
 
 
 def all() -> Iterator[AgentType]:  # noqa: A001 - reads as registry.all()

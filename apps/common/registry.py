@@ -21,6 +21,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, tuple[str, T]] = {}
+        self.changes = 0  # how often it changed, so that what is worked out from it knows when to be renewed
 
     def register(self, name: str, entry: T, *, origin: str) -> None:
         """Add an entry; `origin` (module and qualified name) tells a re-import from a second claim."""
@@ -30,10 +31,12 @@ class Registry(Generic[T]):
                 f"{self.kind.capitalize()} '{name}' is defined twice: by {holder} and by {origin}."
             )
         self._entries[name] = (origin, entry)
+        self.changes += 1
 
     def unregister(self, name: str) -> None:
         """Forget a name, as a test or an unloaded plugin needs it; an unknown one is no error."""
         self._entries.pop(name, None)
+        self.changes += 1
 
     def get(self, name: str) -> T:
         """Give the entry, or raises NotFound that names the nearest existing one."""
@@ -43,6 +46,11 @@ class Registry(Generic[T]):
             raise NotFound(
                 f"There is no {self.kind} '{name}'.{nearest(name, self._entries)}", code=f"unknown_{self.kind}"
             ) from None
+
+    def find(self, name: str) -> T | None:
+        """Give the entry; None where nobody has registered one."""
+        found = self._entries.get(name)
+        return found[1] if found else None
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

@@ -26,6 +26,16 @@ def get(name: str) -> "Tool":
     return _tools.get(name)
 
 
+def find(name: str) -> "Tool | None":
+    """Give the tool; None where this process does not have it."""
+    return _tools.find(name)
+
+
+def changes() -> int:
+    """How often a tool was registered or forgotten."""
+    return _tools.changes
+
+
 def all() -> "Iterator[Tool]":  # noqa: A001 - reads as registry.all()
     """Give every tool, by name."""
     return iter(_tools)

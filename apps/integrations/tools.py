@@ -67,6 +67,7 @@ class Tool:
     timeout: float  # seconds
     function: Callable[..., Any]
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None  # None: as `effect` says
+    majors: tuple[int, ...] = (1,)  # the versions whose node runs it can execute; new ones get the last
 
     def repeat_of(self, arguments: Mapping[str, Any]) -> Repeat:
         """Give what may be done about a call with these checked arguments that may have taken effect."""
@@ -164,6 +165,7 @@ def tool(
     effect: Effect = "read",
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None,
+    majors: tuple[int, ...] = (1,),
 ) -> Callable[[Function], Function]: ...
 
 
@@ -175,6 +177,7 @@ def tool(
     effect: Effect = "read",
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None,
+    majors: tuple[int, ...] = (1,),
 ) -> Function | Callable[[Function], Function]:
     """Register a function as a tool that agents, workflows and the API can call.
 
@@ -194,6 +197,7 @@ def tool(
     changes nothing: the default of "read"), "keyed" (call again, `ctx.idempotency_key` makes sure that it happens
     once) or "ask" (a person finds out: the default of the others). A function of the arguments may decide.
     `timeout` in seconds ends an async call; a sync function has to watch `ctx.cancelled()` by itself.
+    `majors` are the versions whose node runs the function can execute; new node runs get the last.
 
     To fail, raise Retryable (trying again may help; `retry_after` in seconds) or Fatal (it will not). Both say that
     the call took no effect; with `in_doubt=True` that it may have.
@@ -208,6 +212,7 @@ def tool(
                 timeout=timeout,
                 function=function,
                 repeat=repeat,
+                majors=majors,
             )
         )
         return function

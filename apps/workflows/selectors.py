@@ -1,6 +1,6 @@
 """Reading workflows and runs, within the organization of the current scope."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -122,6 +122,13 @@ def has_living_workers() -> bool:
     """Whether a worker has shown itself within a lease: when the last one dies nobody is left to say so."""
     lease = timedelta(seconds=settings.ORCHESTRA_LEASE_SECONDS)
     return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=Now() - lease).exists()
+
+
+def missing_handlers(wanted: Collection[str]) -> set[str]:
+    """Those of the handlers that no living worker has; a worker from before handlers had names has the bare types."""
+    lists = list(Worker.objects.filter(stopped_at=None).values_list("handlers", flat=True))
+    unnamed = {handler for handler in wanted if ":" not in handler and [] in lists}
+    return set(wanted) - unnamed - {handler for handlers in lists for handler in handlers}
 
 
 def count_going_on() -> int:

@@ -9,7 +9,7 @@ from django_scopes import scope, scopes_disabled
 from apps.accounts.models import Organization
 from apps.workflows.models import Approval, Attempt, ContextEntry, NodeRun, Run, RunEvent, Worker
 from apps.workflows.nodes.base import Completed, Failed, Outcome, Waiting
-from apps.workflows.nodes.registry import names
+from apps.workflows.nodes.registry import served
 from apps.workflows.serializers.runs import context_of
 from apps.workflows.services import approvals, attempts, forks, recovery, runs, signals, versions
 from apps.workflows.services.definitions import check_definition
@@ -140,7 +140,7 @@ class EngineRoom:
 
     def claimable(self) -> list[UUID]:
         with transaction() as tx:
-            return questions.claimable(tx, names(), limit=1)
+            return questions.claimable(tx, served(), limit=1)
 
     def claim(self, run: UUID, node: str, *, index: int = -1, worker: Leases | None = None) -> Claim:
         """Takes a queued node run without executing it."""

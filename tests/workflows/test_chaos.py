@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from apps.workflows.nodes.registry import names
+from apps.workflows.nodes.registry import served
 from apps.workflows.services import attempts, recovery
 from apps.workflows.store import recovery as questions
 from apps.workflows.store.database import transaction
@@ -54,7 +54,7 @@ class Chaos:
 
     def claim(self):
         with transaction() as tx:
-            waiting = questions.claimable(tx, names(), limit=10)
+            waiting = questions.claimable(tx, served(), limit=10)
         if waiting:
             self._take(self.random.choice(waiting))
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from apps.accounts.models import Organization
-from apps.workflows.nodes.registry import names
+from apps.workflows.nodes.registry import served
 from apps.workflows.services import attempts, recovery
 from apps.workflows.services.leases import Leases
 from apps.workflows.store import recovery as questions
@@ -41,7 +41,7 @@ def flood(room: EngineRoom, count: int) -> UUID:
 
 def organizations(limit: int, *, after: UUID = questions.NOBODY, share: int | None = None) -> list[UUID]:
     with transaction() as tx:
-        return [offer.organization for offer in questions.offers(tx, names(), limit, after=after, share=share)[0]]
+        return [offer.organization for offer in questions.offers(tx, served(), limit, after=after, share=share)[0]]
 
 
 def test_one_run_is_offered_beside_thousands_of_another_organization(room: EngineRoom, other: EngineRoom) -> None:
@@ -118,7 +118,7 @@ def test_a_priority_counts_within_its_organization(room: EngineRoom, other: Engi
     low, high = other.start(ONE), other.start(ONE, priority=5)
 
     with transaction() as tx:
-        offered = [offer.node_run for offer in questions.offers(tx, names(), 10)[0]]
+        offered = [offer.node_run for offer in questions.offers(tx, served(), 10)[0]]
 
     assert other.node(high, "n").pk in offered[:2]
     assert other.node(low, "n").pk in offered[2:4]

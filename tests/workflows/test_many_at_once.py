@@ -14,7 +14,7 @@ from django.db import connection
 
 from apps.common.database import release_connection
 from apps.workflows.nodes.base import Completed
-from apps.workflows.nodes.registry import names
+from apps.workflows.nodes.registry import served
 from apps.workflows.services import attempts
 from apps.workflows.services.leases import Leases
 from apps.workflows.store import recovery as questions
@@ -91,7 +91,7 @@ def test_of_many_who_claim_everything_each_node_run_is_claimed_once(room: Engine
 
 def _claimable() -> list[UUID]:
     with transaction() as tx:
-        return questions.claimable(tx, names(), limit=100)
+        return questions.claimable(tx, served(), limit=100)
 
 
 def test_eight_workers_that_finish_eight_siblings_at_once_meet_no_error(room: EngineRoom, no_deadlock: None) -> None:

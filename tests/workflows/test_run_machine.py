@@ -30,7 +30,7 @@ from apps.common.database import release_connection
 from apps.workflows.engine.marking import Completion, Start, advance, permitted
 from apps.workflows.engine.states import NODE_ENDED, RUN_ENDED
 from apps.workflows.nodes.base import Completed, Failed, NodeError
-from apps.workflows.nodes.registry import names
+from apps.workflows.nodes.registry import served
 from apps.workflows.services import attempts, recovery
 from apps.workflows.services.attempts import Claim
 from apps.workflows.services.leases import Leases
@@ -90,7 +90,7 @@ class RunMachine(RuleBasedStateMachine):
     @rule(worker=which, node=which)
     def claim(self, worker: int, node: int) -> None:
         with transaction() as tx:
-            waiting = questions.claimable(tx, names(), limit=20)
+            waiting = questions.claimable(tx, served(), limit=20)
         if waiting:
             self._take(worker, waiting[node % len(waiting)])
 
@@ -239,7 +239,7 @@ class RunMachine(RuleBasedStateMachine):
         leases = Leases()
         for _ in range(5_000):
             with transaction() as tx:
-                waiting = questions.claimable(tx, names(), limit=1)
+                waiting = questions.claimable(tx, served(), limit=1)
             if not waiting:
                 if self.room.status(self.run) in RUN_ENDED:
                     return

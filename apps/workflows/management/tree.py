@@ -160,6 +160,8 @@ def _note(visit: NodeRun, progress: dict[UUID | None, dict[str, Any]]) -> str:
     notes = {"running": _running_note, "waiting": _waiting_note, "retrying": _retrying_note, "failed": _failed_note}
     note = notes.get(visit.status)
     if note is None:
+        if visit.status == "queued" and selectors.missing_handlers([visit.handler]):
+            return f"waits for a worker that has {visit.handler}"
         return f"attempt {visit.attempt}" if visit.attempt > 1 else ""
     return note(visit, progress)
 

@@ -83,7 +83,7 @@ class NodeRun(OrganizationModel):
     index = models.IntegerField(default=-1)  # the place in its map; -1 for a visit
     parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="items", db_index=False)
     depth = models.BigIntegerField(default=0)  # logical time, see engine/marking.py
-    handler = models.CharField(max_length=60)  # node type
+    handler = models.CharField(max_length=250)  # what a worker must have, see nodes/registry.py
     queue = models.CharField(max_length=40, default="default")
     status = models.CharField(max_length=10, choices=NODE_STATUSES)
     waiting_for = models.CharField(max_length=10, blank=True, default="")  # time | event | approval | child | items

@@ -1,5 +1,6 @@
 """The processes that execute nodes."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
@@ -18,6 +19,7 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField()
     lock_key = models.IntegerField()
     slots = models.PositiveIntegerField()
+    handlers = ArrayField(models.TextField(), default=list, db_default=[])  # what it can execute
     version = models.CharField(max_length=40)
     leads_recovery = models.BooleanField(default=False)
     started_at = models.DateTimeField(db_default=Now())

@@ -1,5 +1,13 @@
-"""Which handler serves which node type."""
+"""Which handler serves which node type, and what a worker has to have for a node run."""
 
+from collections.abc import Iterable
+from functools import lru_cache
+
+from apps.agents import registry as agents
+from apps.agents.registry import AgentType
+from apps.integrations import registry as tools
+from apps.integrations.tools import Tool
+from apps.workflows.engine.spec import AgentNode, Node, ToolNode
 from apps.workflows.nodes.base import InlineHandler, WorkHandler
 from apps.workflows.nodes.inline import (
     ApprovalHandler,
@@ -27,6 +35,47 @@ def register_work(node_type: str, handler: WorkHandler) -> None:
     WORK[node_type] = handler
 
 
-def names() -> list[str]:
-    """Every node type that this process can serve."""
-    return [*INLINE, *WORK]
+def handler_of(spec: Node) -> str:
+    """What a worker has to have for the node: `set`, `agent:echo@1`, `agent:can:greet`, `tool:http.request@1`.
+
+    There is no major where this process does not have the agent or tool itself: any worker that has it will do.
+    """
+    if isinstance(spec, AgentNode):
+        if spec.agent is None:
+            return f"agent:can:{spec.capability}"
+        return _with_major("agent", spec.agent, agents.find(spec.agent))
+    if isinstance(spec, ToolNode):
+        return _with_major("tool", spec.tool, tools.find(spec.tool))
+    return spec.type
+
+
+def type_of(handler: str) -> str:
+    """The node type of a handler's name."""
+    return handler.partition(":")[0]
+
+
+def served() -> frozenset[str]:
+    """The handlers that this process has, of every major that it can go on with.
+
+    The bare types among them are those of node runs from before handlers had names.
+    """
+    return _served(agents.changes(), tools.changes(), len(WORK))
+
+
+@lru_cache(maxsize=1)
+def _served(*_changes: int) -> frozenset[str]:
+    names = {*INLINE, *WORK}
+    for agent in agents.all():
+        names |= _majors("agent", agent.name, agent.majors)
+        names |= {f"agent:can:{capability}" for capability in agent.capabilities}
+    for tool in tools.all():
+        names |= _majors("tool", tool.name, tool.majors)
+    return frozenset(names)
+
+
+def _majors(kind: str, name: str, majors: Iterable[int]) -> set[str]:
+    return {f"{kind}:{name}", *(f"{kind}:{name}@{major}" for major in majors)}
+
+
+def _with_major(kind: str, name: str, known: AgentType | Tool | None) -> str:
+    return f"{kind}:{name}@{known.majors[-1]}" if known else f"{kind}:{name}"

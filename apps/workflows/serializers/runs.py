@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from apps.common.json import JSON
 from apps.observability.models import LogLine
 from apps.workflows import selectors
-from apps.workflows.engine.states import RUN_ENDED, RunStatus
+from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, NodeRun, Run, RunEvent, Worker
+from apps.workflows.nodes.registry import type_of
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.context_keys import Write, folded
 from apps.workflows.store.values import read_values
@@ -40,6 +41,7 @@ class NodeRunView(BaseModel):
     index: int | None
     status: str
     waiting_for: str | None
+    missing_handler: str | None
     attempt: int
     lost_count: int
     created_at: datetime | None
@@ -197,9 +199,9 @@ def _nodes_of(run: Run, every_node: bool) -> tuple[list[NodeRunView], bool]:
 def node_views(run: Run, nodes: Sequence[NodeRun]) -> list[NodeRunView]:
     """Node runs with their values, attempts and workers' names."""
     values = read_values(run.organization_id, [text for node in nodes for text in (node.input, node.output)])
-    names = _worker_names(nodes)
+    names, missing = _worker_names(nodes), _missing_handlers(nodes)
     pairs = zip(values[::2], values[1::2], strict=True)
-    return [_node_view(node, given, output, names) for node, (given, output) in zip(nodes, pairs, strict=True)]
+    return [_node_view(node, given, output, names, missing) for node, (given, output) in zip(nodes, pairs, strict=True)]
 
 
 def event_view(event: RunEvent) -> dict[str, JSON]:
@@ -284,7 +286,9 @@ def _columns(run: Run) -> dict[str, Any]:
     }
 
 
-def _node_view(node: NodeRun, given: JSON, output: JSON, workers: dict[UUID, str]) -> NodeRunView:
+def _node_view(
+    node: NodeRun, given: JSON, output: JSON, workers: dict[UUID, str], missing: Collection[str]
+) -> NodeRunView:
     names = (
         "id",
         "node",
@@ -299,9 +303,10 @@ def _node_view(node: NodeRun, given: JSON, output: JSON, workers: dict[UUID, str
     )
     return NodeRunView(
         **{name: getattr(node, name) for name in names},
-        type=node.handler,
+        type=type_of(node.handler),
         index=node.index if node.index >= 0 else None,
         waiting_for=node.waiting_for or None,
+        missing_handler=node.handler if node.status in CLAIMABLE and node.handler in missing else None,
         available_at=node.available_at if node.status in ("retrying", "waiting") else None,
         duration_ms=milliseconds(node.started_at, node.finished_at),
         input=given,
@@ -339,6 +344,11 @@ def _worker_names(nodes: Sequence[NodeRun]) -> dict[UUID, str]:
     wanted = {node.worker for node in nodes if node.worker}
     wanted |= {attempt.worker for node in nodes for attempt in node.attempts.all()}
     return dict(Worker.objects.filter(pk__in=wanted).values_list("pk", "name"))
+
+
+def _missing_handlers(nodes: Sequence[NodeRun]) -> set[str]:
+    wanted = {node.handler for node in nodes if node.status in CLAIMABLE}
+    return selectors.missing_handlers(wanted) if wanted else set()
 
 
 def milliseconds(start: datetime | None, end: datetime | None) -> int | None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from apps.common.json import JSON
 from apps.workflows import selectors
 from apps.workflows.models import Attempt, JournalEntry, NodeRun, Run
+from apps.workflows.nodes.registry import type_of
 
 
 class SpanView(BaseModel):
@@ -53,12 +54,12 @@ def _node_spans(trace: str, root: SpanView, node: NodeRun, journal: list[Journal
     own = _span(trace, str(node.pk), root.span_id, f"node {node.node}", node.started_at, node.finished_at, node.status)
     own.attributes = {
         "orchestra.node.name": node.node,
-        "orchestra.node.type": node.handler,
+        "orchestra.node.type": type_of(node.handler),
         "orchestra.node.visit": node.visit,
     }
     if node.index >= 0:
         own.attributes["orchestra.node.index"] = node.index
-    if node.handler == "agent":
+    if type_of(node.handler) == "agent":
         own.attributes["gen_ai.operation.name"] = "invoke_agent"
     attempts = [
         _attempt_span(trace, own, attempt, number) for number, attempt in enumerate(node.attempts.all(), start=1)

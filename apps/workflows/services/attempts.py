@@ -65,7 +65,7 @@ def execute(claim: Claim, leases: Leases) -> Outcome | None:
     leases.watch(row, ctx)
     release_connection()
     try:
-        return ctx.happened(spec) or WORK[row.handler].run(spec, ctx)
+        return ctx.happened(spec) or WORK[spec.type].run(spec, ctx)
     except Cancelled as error:
         if ctx.overdue:
             return _timed_out(row)

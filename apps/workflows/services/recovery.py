@@ -12,7 +12,7 @@ import structlog
 from apps.workflows import dispatch
 from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import Failed, NodeError
-from apps.workflows.nodes.registry import INLINE
+from apps.workflows.nodes.registry import INLINE, served
 from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
 from apps.workflows.services.transition import again, ending, people
 from apps.workflows.services.transition.transition import Transition
@@ -118,7 +118,7 @@ def hear_children() -> int:
 def hint_again() -> int:
     """Tells workers of node runs that are claimable and that nobody has taken."""
     with transaction() as tx:
-        forgotten = recovery.unhinted(tx, HINT_AGAIN_SECONDS)
+        forgotten = recovery.unhinted(tx, served(), HINT_AGAIN_SECONDS)
     dispatch.hint(forgotten)
     return len(forgotten)
 

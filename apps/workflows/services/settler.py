@@ -17,7 +17,7 @@ from django.conf import settings
 from apps.common.errors import NotFound
 from apps.workflows.engine.states import CLAIMABLE, NodeStatus, RunStatus
 from apps.workflows.nodes.base import Failed, Outcome
-from apps.workflows.nodes.registry import names
+from apps.workflows.nodes.registry import served
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.raised import internal_error
@@ -172,7 +172,7 @@ class _Room:
 def _work_in(transition: Transition, row: NodeRow, news: News, leases: Leases) -> None:
     if news.claim is None:
         due = row.available_at is not None and row.available_at <= transition.run.now
-        wanted = row.status in CLAIMABLE and due and row.handler in names() and transition.run.status in _GOES_ON
+        wanted = row.status in CLAIMABLE and due and row.handler in served() and transition.run.status in _GOES_ON
         if wanted and leases.admits(row):
             transition.take(row)
     elif news.outcome is not None and _accepts(row, news.claim.row):

@@ -20,6 +20,17 @@ select w.name, w.host, w.pid, w.slots, w.leads_recovery, w.version,
 from workflows_worker w where w.stopped_at is null order by w.started_at
 """
 
+_HANDLERS = """
+select distinct n.handler from workflows_noderun n join workflows_run r on r.id = n.run_id
+where n.status in ('queued', 'retrying') and n.available_at <= clock_timestamp()
+    and r.status in ('pending', 'running', 'waiting')
+"""
+
+
+def wanted_handlers(tx: Transaction) -> set[str]:
+    """The handlers of what could be claimed now."""
+    return set(tx.values(_HANDLERS))
+
 
 def waiting(tx: Transaction) -> list[Row]:
     """Node runs that have not ended, counted by queue, type and status, and how long the oldest could be claimed."""

@@ -1,6 +1,6 @@
 """Questions of the recovery: what is claimable, due, late or held by the dead. Each takes a bounded batch."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -44,13 +44,15 @@ on %(share)s::int is null or %(share)s > (
     select count(*) from workflows_noderun b where b.status = 'running' and b.organization_id = t.organization_id)
 order by o.round, t.place limit %(limit)s
 """
+# Nobody is told of what nobody could execute; it is found by the poll of the first worker that can.
 _UNHINTED = f"""
-{_TURNS}
+{_TURNS}, elsewhere as (select unnest(handlers) as name from workflows_worker where stopped_at is null)
 update workflows_noderun set hinted_at = clock_timestamp()
 where id in (
     select o.id from turns t, lateral (
         select n.id from workflows_noderun n join workflows_run r on r.id = n.run_id
-        where {_OPEN} and (n.hinted_at is null or n.hinted_at < n.available_at
+        where {_OPEN} and (n.handler = any(%(handlers)s) or n.handler = any(array(select name from elsewhere)))
+            and (n.hinted_at is null or n.hinted_at < n.available_at
             or n.hinted_at < clock_timestamp() - make_interval(secs => %(seconds)s))
         {_BEST_FIRST} for update of n skip locked) o
     limit %(most)s)
@@ -108,7 +110,7 @@ class Offer:
 
 
 def offers(
-    tx: Transaction, handlers: Sequence[str], limit: int, *, after: UUID = NOBODY, share: int | None = None
+    tx: Transaction, handlers: Collection[str], limit: int, *, after: UUID = NOBODY, share: int | None = None
 ) -> tuple[list[Offer], UUID]:
     """Node runs that a worker with these handlers may claim now: the best of each organization, then the second bests.
 
@@ -122,14 +124,15 @@ def offers(
     return found, found[0].organization if found else seen[-1] if seen else after
 
 
-def claimable(tx: Transaction, handlers: Sequence[str], limit: int) -> list[UUID]:
+def claimable(tx: Transaction, handlers: Collection[str], limit: int) -> list[UUID]:
     """The same from the first organization on, without the organizations."""
     return [offer.node_run for offer in offers(tx, handlers, limit)[0]]
 
 
-def unhinted(tx: Transaction, after: float) -> list[tuple[UUID, str]]:
-    """Claimable node runs of which workers have not been told for `after` seconds, noted as told now."""
-    rows = tx.rows(_UNHINTED, seconds=after, limit=HINTS, most=BATCH, after=NOBODY, organizations=BATCH)
+def unhinted(tx: Transaction, handlers: Collection[str], after: float) -> list[tuple[UUID, str]]:
+    """Node runs for these handlers or another worker's, not told of for `after` seconds, noted as told now."""
+    bounds = {"limit": HINTS, "most": BATCH, "after": NOBODY, "organizations": BATCH}
+    rows = tx.rows(_UNHINTED, handlers=list(handlers), seconds=after, **bounds)
     return [(row["id"], row["queue"]) for row in rows]
 
 

@@ -17,8 +17,8 @@ LOCK_CLASS = 0x6F7263  # "orc": the first key of every advisory lock of ours
 LEADER_KEY = 0
 
 _REGISTER = """
-insert into workflows_worker (id, name, host, pid, lock_key, slots, version, leads_recovery, stop_reason)
-values (%(id)s, %(name)s, %(host)s, %(pid)s, %(lock_key)s, %(slots)s, %(version)s, false, '')
+insert into workflows_worker (id, name, host, pid, lock_key, slots, handlers, version, leads_recovery, stop_reason)
+values (%(id)s, %(name)s, %(host)s, %(pid)s, %(lock_key)s, %(slots)s, %(handlers)s, %(version)s, false, '')
 """
 _BEAT = """
 update workflows_worker set heartbeat_at = clock_timestamp(), leads_recovery = %(leads)s

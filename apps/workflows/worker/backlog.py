@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from apps.workflows.nodes.registry import names
+from apps.workflows.nodes.registry import served
 from apps.workflows.store.database import look
 from apps.workflows.store.recovery import NOBODY, Offer, offers
 
@@ -59,6 +59,6 @@ class Backlog:
         limit = max(wanted, FEWEST) + len(self._given)
         with look() as tx:
             share = settings.ORCHESTRA_ORGANIZATION_SHARE or None
-            found, self._served = offers(tx, names(), limit, after=self._served, share=share)
+            found, self._served = offers(tx, served(), limit, after=self._served, share=share)
         self._found = deque(offer for offer in found if offer.node_run not in self._given)
         self._found_at = time.monotonic()

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 
 from apps.common import failpoints
+from apps.workflows.nodes.registry import served
 from apps.workflows.services.leases import Leases
 from apps.workflows.store import workers
 from apps.workflows.store.database import Transaction, connection_parameters
@@ -44,6 +45,7 @@ class Liveness:
                 pid=os.getpid(),
                 lock_key=self.lock_key,
                 slots=self.slots,
+                handlers=sorted(served()),
                 version="1",
             )
         self._thread.start()

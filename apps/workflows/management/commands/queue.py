@@ -2,6 +2,7 @@ from typing import Any
 
 from apps.common import redis
 from apps.common.commands import Exit, OrchestraCommand, subcommand
+from apps.workflows import selectors
 from apps.workflows.store import queues
 from apps.workflows.store.database import transaction
 
@@ -16,15 +17,28 @@ class Command(OrchestraCommand):
         """Show the queues of all organizations, the workers and what is stuck; fails when something is."""
         with transaction() as tx:
             waiting, workers = queues.waiting(tx), queues.workers(tx)
+            wanted = queues.wanted_handlers(tx)
+        missing = sorted(selectors.missing_handlers(wanted)) if workers else []
         oldest = max((row["oldest_seconds"] or 0.0 for row in waiting), default=0.0)
         hints = {queue: _hints(queue) for queue in {"default", *(row["queue"] for row in waiting)}}
-        view = {"nodes": waiting, "workers": workers, "hints": hints, "stuck": oldest > STUCK_SECONDS}
+        view = {
+            "nodes": waiting,
+            "workers": workers,
+            "hints": hints,
+            "missing_handlers": missing,
+            "stuck": oldest > STUCK_SECONDS,
+        }
         if self.json:
             self.print_json(view)
         else:
             self._show(waiting, workers, hints)
         if not workers:
             self.fail("No worker is alive, so nothing is executed. fix: bin/up", Exit.FAILED)
+        if missing:
+            lacking = ", ".join(missing)
+            self.fail(
+                f"No worker has {lacking}. fix: start a worker with the plugin or version that has it", Exit.FAILED
+            )
         if oldest > STUCK_SECONDS:
             self.fail(f"Something has waited {oldest:.0f} s for a worker. fix: bin/manage recover", Exit.FAILED)
         self.next_step("bin/manage runs list --status running")

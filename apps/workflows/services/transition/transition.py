@@ -22,7 +22,7 @@ from apps.workflows.engine.marking import Completion, Marking, Start, advance, b
 from apps.workflows.engine.routing import Decision, UnknownRouteError, decide_edges, route_of
 from apps.workflows.engine.states import CLAIMABLE, NODE_ENDED, RUN_ENDED, NodeStatus, RunStatus
 from apps.workflows.nodes.base import ChildRequest, Completed, Failed, ItemsRequest, NodeError, Outcome, Waiting
-from apps.workflows.nodes.registry import INLINE
+from apps.workflows.nodes.registry import INLINE, handler_of, served
 from apps.workflows.services.transition import again, ending, maps, people
 from apps.workflows.services.transition.failures import error_of
 from apps.workflows.services.transition.saving import prepare_write
@@ -394,7 +394,7 @@ class Transition:
             visit=visit,
             index=index,
             depth=depth,
-            handler=spec.type,
+            handler=handler_of(spec),
             status=NodeStatus.QUEUED,
             priority=self.run.priority,
             timeout=spec.timeout,
@@ -468,7 +468,8 @@ class Transition:
         """Gives the worker what it goes on with, and leaves hints for the rest."""
         mine: list[NodeRow] = []
         if worker is not None and self.run.status in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING):
-            mine = [row for row in self.ready if row.handler not in INLINE]
+            here = served()
+            mine = [row for row in self.ready if row.handler in here and row.handler not in INLINE]
             mine = mine[: room(len(mine))]
         for row in mine:
             self._hand_over(row, worker)
