@@ -131,9 +131,9 @@ def missing_handlers(wanted: Collection[str]) -> set[str]:
     return set(wanted) - unnamed - {handler for handlers in lists for handler in handlers}
 
 
-def count_going_on() -> int:
-    """How many runs have not ended."""
-    return Run.objects.filter(status__in=GOING_ON).count()
+def count_going_on(most: int) -> int:
+    """How many runs have not ended; counted up to `most`."""
+    return Run.objects.filter(status__in=GOING_ON)[:most].count()  # PostgreSQL 18 skips to each in `run_by_status`
 
 
 _PENDING = """

@@ -7,10 +7,14 @@ import pytest
 from django.conf import settings
 from django.db.models.functions import Now
 
+from apps.accounts.models import Organization
 from apps.common import redis
 from apps.workflows.api import health
 from apps.workflows.models import Worker
 from apps.workflows.store.database import TRANSIENT
+from tests.workflows.engine_room import EngineRoom
+
+WAITS = {"name": "waits", "nodes": {"n": {"type": "agent", "agent": "echo"}}}
 
 
 @pytest.fixture
@@ -32,6 +36,23 @@ def test_it_is_healthy_without_a_worker(db, client):
     answer = client.get("/health")
 
     assert (answer.status_code, answer.json()["status"], answer.json()["active_workflows"]) == (200, "healthy", 0)
+
+
+def test_it_counts_the_runs_of_all_organizations_that_have_not_ended(room, client):
+    other = EngineRoom(Organization.objects.create(name="Globex", slug="globex"))
+    for one in (room, other):
+        one.start(WAITS)
+    room.cancel(room.start(WAITS))
+
+    assert client.get("/health").json()["active_workflows"] == 2
+
+
+def test_it_counts_no_further_than_it_says(room, client, monkeypatch):
+    monkeypatch.setattr(health, "MOST_COUNTED", 2)
+    for _ in range(3):
+        room.start(WAITS)
+
+    assert client.get("/health").json()["active_workflows"] == 2
 
 
 def test_it_is_ready_with_everything(worker, client):
@@ -77,7 +98,7 @@ def test_it_names_a_database_that_is_away_and_is_healthy_itself(db, client, monk
 
 def test_it_is_healthy_at_once_while_the_database_says_nothing(db, client, monkeypatch):
     answers = threading.Event()
-    monkeypatch.setattr("apps.workflows.selectors.count_going_on", lambda: answers.wait(30))
+    monkeypatch.setattr("apps.workflows.selectors.count_going_on", lambda most: answers.wait(30))
 
     answer = client.get("/health")
 

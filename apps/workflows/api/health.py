@@ -20,6 +20,7 @@ from apps.workflows.store.database import TRANSIENT
 
 COUNT_SECONDS = 1.0
 COUNT_WITHIN_SECONDS = 0.5
+MOST_COUNTED = 10_000
 
 
 @require_safe
@@ -59,7 +60,7 @@ def product_version() -> str:
 
 
 class _Active:
-    """How many runs go on, counted once a second at most: probes come often, and the count grows with the runs."""
+    """How many runs go on, counted once a second at most: probes come often."""
 
     count: int | None = None
     until = 0.0
@@ -80,7 +81,7 @@ active = _Active()
 
 def _count(_cancelled: Callable[[], bool]) -> int:
     with scopes_disabled():
-        return selectors.count_going_on()
+        return selectors.count_going_on(MOST_COUNTED)
 
 
 def _database() -> str:
