@@ -57,7 +57,7 @@ def test_one_run_is_offered_beside_thousands_of_another_organization(room: Engin
 def test_a_worker_serves_the_other_organization_with_its_next_two_claims(room: EngineRoom, other: EngineRoom) -> None:
     flood(room, 2000)
     run = other.start(ONE)
-    backlog = Backlog()
+    backlog = Backlog(room.worker)
 
     picked = [backlog.next() for _ in range(2)]
 
@@ -107,7 +107,7 @@ def test_an_organization_whose_queue_cannot_be_claimed_does_not_stop_the_round(
 ) -> None:
     room.pause(flood(room, 5))
     other.start(ONE)
-    backlog = Backlog()
+    backlog = Backlog(room.worker)
 
     assert backlog.next() is not None
 

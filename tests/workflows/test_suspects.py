@@ -1,8 +1,12 @@
 """Nodes that were lost with their workers again and again: the guilty one must not take the others with it."""
 
+from uuid import UUID
+
 import pytest
 
 from apps.workflows.services import attempts
+from apps.workflows.services.leases import Leases
+from apps.workflows.worker.backlog import Backlog
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.probes import probe
 
@@ -56,3 +60,23 @@ def test_a_suspect_that_was_not_claimed_makes_room(room: EngineRoom) -> None:
     claims = [attempts.take(first.pk, worker), attempts.take(second.pk, worker)]
 
     assert [claim is not None for claim in claims] == [False, True]
+
+
+def test_a_worker_with_a_suspect_is_offered_no_other(room: EngineRoom) -> None:
+    first, second = lost_together(room, times=3)
+    fresh = room.node(room.start({"name": "one", "nodes": {"n": probe("n")}}), "n")
+    worker = room.another_worker()
+
+    claim = attempts.take(first.pk, worker)
+    assert claim is not None
+    with_it = offered(worker)
+    attempts.go_on(claim, worker)
+
+    assert with_it == [fresh.pk]
+    assert offered(worker) == [second.pk, fresh.pk]
+
+
+def offered(worker: Leases) -> list[UUID]:
+    """What a worker would claim next."""
+    backlog = Backlog(worker)
+    return [offer.node_run for offer in iter(backlog.next, None)]

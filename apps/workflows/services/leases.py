@@ -83,6 +83,11 @@ class Leases:
                 self._suspect = row.id
             return self._suspect == row.id
 
+    @property
+    def admitted_losses(self) -> int | None:
+        """How often what is claimed next may have been lost: less often than this; None when it does not matter."""
+        return None if self._suspect is None else SUSPICIOUS
+
     def acquit(self, node_run: UUID) -> None:
         """Makes room for another suspect."""
         with self._lock:

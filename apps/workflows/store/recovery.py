@@ -39,7 +39,8 @@ _OFFERS = f"""
 select o.id as node_run, o.run_id as run, t.organization_id as organization from turns t left join lateral (
     select n.id, n.run_id, row_number() over (order by n.priority desc, n.available_at, n.id) as round
     from workflows_noderun n join workflows_run r on r.id = n.run_id
-    where {_OPEN} and n.handler = any(%(handlers)s) {_BEST_FIRST}) o
+    where {_OPEN} and n.handler = any(%(handlers)s)
+        and (%(losses)s::int is null or n.lost_count < %(losses)s) {_BEST_FIRST}) o
 on %(share)s::int is null or %(share)s > (
     select count(*) from workflows_noderun b where b.status = 'running' and b.organization_id = t.organization_id)
 order by o.round, t.place limit %(limit)s
@@ -110,15 +111,22 @@ class Offer:
 
 
 def offers(
-    tx: Transaction, handlers: Collection[str], limit: int, *, after: UUID = NOBODY, share: int | None = None
+    tx: Transaction,
+    handlers: Collection[str],
+    limit: int,
+    *,
+    after: UUID = NOBODY,
+    share: int | None = None,
+    losses: int | None = None,
 ) -> tuple[list[Offer], UUID]:
     """Node runs that a worker with these handlers may claim now: the best of each organization, then the second bests.
 
     The organization that follows `after` comes first, and the second value is the `after` of the next look: so all
     have their turn, and one that has queued thousands cannot make another's first wait. Priorities count within an
-    organization. One that has `share` nodes running is left out.
+    organization. One that has `share` nodes running is left out, and so is a node run with so many `losses`.
     """
-    rows = tx.rows(_OFFERS, handlers=list(handlers), limit=limit, after=after, organizations=ORGANIZATIONS, share=share)
+    bounds = {"limit": limit, "organizations": ORGANIZATIONS, "share": share, "losses": losses}
+    rows = tx.rows(_OFFERS, handlers=list(handlers), after=after, **bounds)
     found = [Offer(**row) for row in rows if row["node_run"]]
     seen = [row["organization"] for row in rows]
     return found, found[0].organization if found else seen[-1] if seen else after

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 
 from apps.workflows.nodes.registry import served
+from apps.workflows.services.leases import Leases
 from apps.workflows.store.database import look
 from apps.workflows.store.recovery import NOBODY, Offer, offers
 
@@ -20,7 +21,8 @@ REFUSED_SECONDS = 0.2  # how long one that could not be claimed is passed over
 class Backlog:
     """What the threads of one process work on next; none is given to two of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
         self._lock = threading.Lock()
         self._found: deque[Offer] = deque()
         self._found_at = 0.0
@@ -59,6 +61,7 @@ class Backlog:
         limit = max(wanted, FEWEST) + len(self._given)
         with look() as tx:
             share = settings.ORCHESTRA_ORGANIZATION_SHARE or None
-            found, self._served = offers(tx, served(), limit, after=self._served, share=share)
+            losses = self._leases.admitted_losses
+            found, self._served = offers(tx, served(), limit, after=self._served, share=share, losses=losses)
         self._found = deque(offer for offer in found if offer.node_run not in self._given)
         self._found_at = time.monotonic()

@@ -43,7 +43,7 @@ class WorkerRuntime:
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.liveness = Liveness(self.leases, self.name, self.slots.size)
         self.stopping = threading.Event()
-        self.backlog = Backlog()
+        self.backlog = Backlog(self.leases)
         self.leases.crew = self
         self._hint = threading.Event()
         self._strays: set[questions.Place] = set()  # held in the table but not here, at the last look
