@@ -1,0 +1,3 @@
+from tests.workflows.conftest import room
+
+__all__ = ["room"]
