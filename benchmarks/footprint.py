@@ -14,6 +14,7 @@ from benchmarks.peers.process import PeerProcess
 from benchmarks.report import Row
 from benchmarks.sizes import Sizes
 from orchestra import embedded
+from orchestra.programs import FORK_SERVERS
 from orchestra.settings import BASE_DIR
 
 MEMORY_TO_REACH, READY_TO_REACH, PRODUCT_TO_REACH = 250, 1.5, 8  # MiB, seconds, seconds
@@ -28,8 +29,8 @@ def measure(ours: Ours, peers: Sequence[PeerProcess], sizes: Sizes) -> Iterator[
     bare_memory, bare_seconds = _bare_python()
     memories = {peer.name: memory(peer.process.pid) for peer in peers}
     yield Row(
-        "F. memory of web and worker",
-        memory_of(ours.house, "web", "worker"),
+        "F. memory of web, worker and what forks them",
+        memory_of(ours.house, *FORK_SERVERS, "web", "worker"),
         "MiB",
         MEMORY_TO_REACH,
         {"Python with Django and Celery": bare_memory, **memories},

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from orchestra import embedded, prepare
 from orchestra.access import Access
-from orchestra.programs import answers, web, worker
+from orchestra.programs import answers, fork_servers, web, worker
 from orchestra.supervisor import Supervisor, Terminal, stop_left_behind
 from orchestra.up import STOP_SIGNALS
 
@@ -119,8 +120,9 @@ def _furnished(home: Path, supervisor: Supervisor, settings: dict[str, str], aro
     listener = embedded.listen(FIRST_PORT)
     port = listener.getsockname()[1]
     access = prepare.renew_access(home, f"http://127.0.0.1:{port}", own_database=True)
-    environment = _environment(home, *around(postgres.url, valkey.url)) | settings
-    supervisor.start(web(listener, environment | {"ORCHESTRA_PORT": str(port)}))
+    environment = _environment(home, *around(postgres.url, valkey.url)) | settings | {"ORCHESTRA_PORT": str(port)}
+    supervisor.start_fork_servers(partial(fork_servers, environment=environment))
+    supervisor.start(web(listener, environment))
     wait_until(lambda: answers(f"{access.url}/health"), "the web does not answer")
     return House(home, access, postgres, valkey, supervisor, environment, listener)
 

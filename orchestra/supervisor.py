@@ -9,22 +9,28 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import psutil
 
+from orchestra.fork_server import Request
+from orchestra.forked import Forked, ForkServer, ForkServerClosed, adopt_orphans, reap_strangers
+
 BACKOFF_FIRST = 0.2
 BACKOFF_MOST = 10.0
-STEADY_SECONDS = 10.0  # up for this long: the next death starts again at the first backoff
+STEADY_SECONDS = 3.0  # up for this long: the next death starts again at the first backoff
 COLOURS = {"postgres": 34, "valkey": 35, "web": 32}
 WORKER_COLOUR = 36
+
+Process = subprocess.Popen[bytes] | Forked
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,12 @@ class Program:
     stop_seconds: float = 3.0
     descriptors: tuple[int, ...] = ()  # open files that it takes over
     muted: tuple[str, ...] = ()  # lines with one of these texts tell nobody anything
+    forked: bool = False  # by the fork server, where there is one
+
+    def as_request(self) -> Request:
+        """Ask the fork server for what `argv` would start: a module with its arguments."""
+        module, *arguments = self.argv[self.argv.index("-m") + 1 :]
+        return Request(module, arguments, list(self.descriptors))
 
     def popen(self, output: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
         """Start the program in a session of its own, so that Ctrl-C reaches only its supervisor."""
@@ -98,14 +110,16 @@ class Child:
     program: Program
     terminal: Terminal
     on_change: Callable[[], None]
-    process: subprocess.Popen[bytes] | None = None
+    spawn: Callable[[Program], Process]
+    process: Process | None = None
     restarts: int = 0
     _stopping: threading.Event = field(default_factory=threading.Event)
     _reader: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the program, and again whenever it ends before `ask_to_stop`."""
-        self._spawn()
+        if not self.program.forked:  # a fork may have to wait for its server
+            self._spawn()
         threading.Thread(target=self._keep, name=self.program.name, daemon=True).start()
 
     def ask_to_stop(self) -> None:
@@ -133,8 +147,10 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def _spawn(self) -> None:
-        self.process = self.program.popen()
-        assert self.process.stdout is not None  # noqa: S101 - for the type checker: popen() makes a pipe
+        self.process = self.spawn(self.program)
+        if self._stopping.is_set():
+            self._signal(self.program.stop_signal)
+        assert self.process.stdout is not None  # noqa: S101 - for the type checker: it is made with a pipe
         self._reader = threading.Thread(target=self._copy_output, args=(self.process.stdout,), daemon=True)
         self._reader.start()
         self.on_change()
@@ -148,6 +164,9 @@ class Child:
 
     def _keep(self) -> None:
         backoff = BACKOFF_FIRST
+        if self.process is None:
+            with contextlib.suppress(ForkServerClosed):
+                self._spawn()
         while self.process is not None:
             started = time.monotonic()
             code = self.process.wait()
@@ -180,6 +199,10 @@ class Supervisor:
 
     def __init__(self, record: Path, terminal: Terminal) -> None:
         self.children: dict[str, Child] = {}
+        self.fork_server: ForkServer | None = None
+        self._server_names: set[str] = set()
+        self._servers: dict[str, Process] = {}
+        self._electing = threading.Lock()
         self._record = record
         self._terminal = terminal
         self._lock = threading.Lock()
@@ -187,9 +210,39 @@ class Supervisor:
     def start(self, *programs: Program) -> None:
         """Start programs and keep them running."""
         for program in programs:
-            child = Child(program, self._terminal, self._write_record)
+            child = Child(program, self._terminal, self._write_record, self._spawn)
             self.children[program.name] = child
             child.start()
+
+    def start_fork_servers(self, programs: Callable[[socket.socket], Sequence[Program]]) -> None:
+        """Have programs forked from now on, where the system can; each then starts at once after a death.
+
+        The servers answer on the same socket, and a new one is forked by another, if that lives.
+        """
+        if adopt_orphans():
+            self.fork_server = ForkServer()
+            servers = programs(self.fork_server.end)
+            self._server_names = {server.name for server in servers}
+            self.start(*servers)
+
+    def _spawn(self, program: Program) -> Process:
+        if not (program.forked and self.fork_server):
+            return program.popen()
+        if program.name not in self._server_names:
+            return self.fork_server.fork(program.as_request())
+        return self._elected(program) or self._forked_by_another(program, self.fork_server)
+
+    def _elected(self, server: Program) -> Process | None:
+        """The one fork server that is started anew, where there is none."""
+        with self._electing:
+            if any(other.poll() is None for other in self._servers.values()):
+                return None
+            process = self._servers[server.name] = server.popen()
+            return process
+
+    def _forked_by_another(self, server: Program, fork_server: ForkServer) -> Process:
+        process = self._servers[server.name] = fork_server.fork(server.as_request())
+        return process
 
     def stop(self, names: Iterable[str]) -> None:
         """Ask all the named programs to stop, then wait for each as long as it may take."""
@@ -202,8 +255,11 @@ class Supervisor:
         for child in children:
             self.children.pop(child.program.name, None)
         self._write_record()
+        if self.fork_server and not self.children:
+            self.fork_server.close()
 
     def _write_record(self) -> None:
+        reap_strangers({child.process.pid for child in list(self.children.values()) if child.process})
         with self._lock:
             rows = [
                 {"name": name, "pid": child.process.pid, "started": started}

@@ -20,6 +20,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -27,7 +28,7 @@ from typing import Any
 from orchestra import demo, embedded, settings
 from orchestra.access import Access, read_access, write_access
 from orchestra.kept import Kept
-from orchestra.programs import answers, web, worker
+from orchestra.programs import answers, fork_servers, web, worker
 from orchestra.supervisor import Supervisor, Terminal, stop_left_behind
 from orchestra.welcome import welcome
 
@@ -216,6 +217,7 @@ class Up:
             "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
             "PYTHONUNBUFFERED": "1",
         }
+        self.supervisor.start_fork_servers(partial(fork_servers, environment=environment))
         workers = [worker(number, environment) for number in range(1, self.options.workers + 1)]
         self.supervisor.start(web(self.listener, environment), *workers)
 

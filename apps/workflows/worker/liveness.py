@@ -48,6 +48,7 @@ class Liveness:
                 handlers=sorted(served()),
                 version="1",
             )
+        self.leads = workers.lock(connection, workers.LEADER_KEY)
         self._thread.start()
 
     def stop(self) -> None:

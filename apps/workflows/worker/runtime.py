@@ -152,9 +152,10 @@ class WorkerRuntime:
             self._once(self._fill)
 
     def _repeat(self, loop: Callable[[], object], seconds: float) -> None:
-        """Calls `loop` again and again."""
-        while not self.stopping.wait(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
+        """Calls `loop` again and again, the first time at once: there may be something to take back."""
+        while not self.stopping.is_set():
             self._once(loop)
+            self.stopping.wait(seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
     def _once(self, loop: Callable[[], object]) -> None:
         """Calls `loop`; what fails is said, and tried again the next time, as the database may be away."""
