@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from apps.agents.context import Context, LocalContext
 from apps.agents.sdk import Agent, BaseNode, Route
 from apps.common.asyncio_loop import Cancelled
-from apps.common.errors import Fatal, Retryable
+from apps.common.errors import DidNotHappen, Fatal, Retryable
 from apps.integrations.tools import ToolContext, tool
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "BaseNode",
     "Cancelled",
     "Context",
+    "DidNotHappen",
     "Fatal",
     "LocalContext",
     "Retryable",

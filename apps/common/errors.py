@@ -12,6 +12,7 @@ DomainError
 ├── TooManyRequests     429
 └── Unavailable         503  a part that is needed does not answer
 Retryable, Fatal        what tools and agents raise
+DidNotHappen            what the lookup of a tool raises
 """
 
 from collections.abc import Mapping, Sequence
@@ -159,3 +160,7 @@ class Fatal(Exception):
         self.message = message
         self.code = code
         self.in_doubt = in_doubt  # the call went out, and may have taken effect
+
+
+class DidNotHappen(Exception):
+    """A tool's lookup has found out that the call took no effect, so it may be made."""

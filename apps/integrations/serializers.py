@@ -22,6 +22,9 @@ class ToolSerializer(serializers.Serializer[Any]):
         help_text="What is done about a call that may have taken effect: it is made again, made again with the same "
         "idempotency key, left to a person, or one of these by its input.",
     )
+    has_lookup = serializers.BooleanField(
+        help_text="Whether the other side can be asked what became of a call, which is done before anything else."
+    )
     timeout_seconds = serializers.FloatField()
     input_schema = serializers.DictField(help_text="JSON Schema.")
     output_schema = serializers.DictField(help_text="JSON Schema.")
@@ -70,6 +73,7 @@ def tool_json(tool: Tool) -> JSON:
         "description": tool.description,
         "effect": tool.effect,
         "repeat": tool.repeat_shown,
+        "has_lookup": tool.lookup is not None,
         "timeout_seconds": tool.timeout,
         "input_schema": tool.input_schema,
         "output_schema": tool.output_schema,

@@ -67,7 +67,14 @@ class Tool:
     timeout: float  # seconds
     function: Callable[..., Any]
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None  # None: as `effect` says
+    lookup: Callable[..., Any] | None = None  # asks the other side what became of a call
     majors: tuple[int, ...] = (1,)  # the versions whose node runs it can execute; new ones get the last
+
+    def __post_init__(self) -> None:
+        unknown = _parameters_of(self.lookup) - _parameters_of(self.function) - {"ctx"}
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise TypeError(f"The lookup of tool '{self.name}' takes {names}, which the tool does not.")
 
     def repeat_of(self, arguments: Mapping[str, Any]) -> Repeat:
         """Give what may be done about a call with these checked arguments that may have taken effect."""
@@ -142,6 +149,10 @@ class Tool:
         return TypeAdapter(self._hints.get("return", Any))
 
 
+def _parameters_of(function: Callable[..., Any] | None) -> set[str]:
+    return set(inspect.signature(function).parameters) if function else set()
+
+
 def _field(parameter: str) -> str:
     # A parameter may be called `json` or `copy`, which as a field would hide a method of the pydantic model.
     return f"arg_{parameter}"
@@ -166,6 +177,7 @@ def tool(
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None,
     majors: tuple[int, ...] = (1,),
+    lookup: Callable[..., Any] | None = None,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -178,6 +190,7 @@ def tool(
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None,
     majors: tuple[int, ...] = (1,),
+    lookup: Callable[..., Any] | None = None,
 ) -> Function | Callable[[Function], Function]:
     """Register a function as a tool that agents, workflows and the API can call.
 
@@ -196,6 +209,9 @@ def tool(
     `repeat` says what may be done when a crash leaves it unknown whether a call took effect: "free" (call again, it
     changes nothing: the default of "read"), "keyed" (call again, `ctx.idempotency_key` makes sure that it happens
     once) or "ask" (a person finds out: the default of the others). A function of the arguments may decide.
+    `lookup` is a function that asks the other side what became of a call, and is asked before anybody repeats or
+    decides: it takes `ctx` (with the call's idempotency key) and those of the tool's parameters that it names, gives
+    the result that the call had, and raises DidNotHappen when there was none. Any other error means that it cannot say.
     `timeout` in seconds ends an async call; a sync function has to watch `ctx.cancelled()` by itself.
     `majors` are the versions whose node runs the function can execute; new node runs get the last.
 
@@ -213,6 +229,7 @@ def tool(
                 function=function,
                 repeat=repeat,
                 majors=majors,
+                lookup=lookup,
             )
         )
         return function

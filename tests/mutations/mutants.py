@@ -122,7 +122,7 @@ MUTANTS = (
         (
             Edit(
                 f"{SERVICES}/effects.py",
-                "    if (known := begin(call)) is not None:\n        return known.result if step",
+                "    if (known := begin(call, look_up)) is not None:\n        return known.result if step",
                 "    if (known := None) is not None:\n        return known.result if step",
             ),
         ),

@@ -305,7 +305,7 @@ def test_a_cancelled_run_leaves_a_call_in_flight_as_unknown(room, world, alice, 
 def test_an_attempt_that_ran_out_of_time_leaves_its_call_unknown(room, world):
     run = room.start(one("pay", timeout=5, retry={"attempts": 2}))
     call = ledger.planned_call(room.claim(run, "a").row, 0, registry.get("pay"), {"what": "tea"}, None)
-    ledger.begin(call)
+    ledger.begin(call, None)
 
     room.pass_time(7)
     room.until_ended(run)
@@ -351,14 +351,14 @@ def test_a_zombie_writes_nothing_about_a_call_it_had_begun(room, world):
     run = room.start(one("put"))
     late, frozen = room.claim(run, "a"), room.worker
     call = ledger.planned_call(late.row, 0, registry.get("put"), {"what": "tea"}, None)
-    ledger.begin(call)
+    ledger.begin(call, None)
     room.die()
     other = room.claim(run, "a", worker=(second := room.another_worker()))
 
     with pytest.raises(Cancelled):
         ledger.confirm(call, "of the zombie")
     with pytest.raises(Cancelled):
-        ledger.begin(call)
+        ledger.begin(call, None)
     ledger.fail(call, Fatal("no"))
 
     room.bring(other, room.execute(other, worker=second), worker=second)
@@ -370,7 +370,7 @@ def test_an_answer_that_comes_late_counts_as_long_as_nobody_has_taken_over(room,
     run = room.start(one("pay"))
     slow = room.claim(run, "a")
     call = ledger.planned_call(slow.row, 0, registry.get("pay"), {"what": "tea"}, None)
-    ledger.begin(call)
+    ledger.begin(call, None)
     room.die()
 
     ledger.confirm(call, "in the end")
@@ -384,8 +384,8 @@ def test_the_lost_answer_to_its_own_commit_does_not_stop_an_attempt(room, world)
     row = room.claim(run, "a").row
     call = ledger.planned_call(row, 0, registry.get("pay"), {"what": "tea"}, None)
 
-    assert ledger.begin(call) is None
-    assert ledger.begin(call) is None
+    assert ledger.begin(call, None) is None
+    assert ledger.begin(call, None) is None
 
     assert states(room, run) == ["sent"]
 

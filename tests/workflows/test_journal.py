@@ -61,9 +61,9 @@ def far_end(request, monkeypatch):
 
     begin, confirm, record = ledger.begin, ledger.confirm, journal.write
 
-    def watched_begin(call):
+    def watched_begin(call, look_up):
         far_end.moment(call.number, "before it is sent")
-        return begin(call)
+        return begin(call, look_up)
 
     def watched_confirm(call, result, step=None):
         far_end.moment(call.number, "before its answer is kept")

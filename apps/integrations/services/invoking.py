@@ -1,11 +1,13 @@
 """Calling a tool: checked going in, bounded while it runs, checked coming out."""
 
 import asyncio
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from apps.common.asyncio_loop import run_coroutine
 from apps.common.database import release_connection
-from apps.common.errors import Retryable
+from apps.common.errors import Fatal, Retryable
 from apps.common.json import JSON
 from apps.integrations import registry
 from apps.integrations.tools import Tool, ToolContext
@@ -21,14 +23,20 @@ def invoke(name: str, input: JSON, ctx: ToolContext, *, timeout: float | None = 
     """
     tool = registry.get(name)
     arguments = _arguments(tool, input, ctx)
-    if not tool.is_async:
-        return tool.result(tool.function(**arguments))
-    seconds = _seconds(tool, timeout)
-    try:
-        value = run_coroutine(tool.function(**arguments), seconds, ctx.cancelled)
-    except TimeoutError:
-        raise _too_slow(tool, seconds) from None
-    return tool.result(value)
+    return tool.result(_called(tool, tool.function, arguments, _seconds(tool, timeout), ctx))
+
+
+def look_up(name: str, input: JSON, ctx: ToolContext) -> JSON:  # noqa: A002
+    """Ask the other side what became of a call, and give the result that it had; raise DidNotHappen for none.
+
+    Whatever else is raised says that nobody knows still. It is bounded and checked like the call itself.
+    """
+    tool = registry.get(name)
+    if tool.lookup is None:
+        raise Fatal(f"Tool '{name}' has no lookup.", code="no_lookup")
+    wanted = inspect.signature(tool.lookup).parameters
+    arguments = {key: value for key, value in {**tool.arguments(input), "ctx": ctx}.items() if key in wanted}
+    return tool.result(_called(tool, tool.lookup, arguments, tool.timeout, ctx))
 
 
 async def ainvoke(name: str, input: JSON, ctx: ToolContext, *, timeout: float | None = None) -> JSON:  # noqa: A002, ASYNC109
@@ -44,6 +52,17 @@ async def ainvoke(name: str, input: JSON, ctx: ToolContext, *, timeout: float | 
     except TimeoutError:
         raise _too_slow(tool, seconds) from None
     return tool.result(value)
+
+
+def _called(
+    tool: Tool, function: Callable[..., Any], arguments: dict[str, Any], seconds: float, ctx: ToolContext
+) -> Any:
+    if not inspect.iscoroutinefunction(function):
+        return function(**arguments)
+    try:
+        return run_coroutine(function(**arguments), seconds, ctx.cancelled)
+    except TimeoutError:
+        raise _too_slow(tool, seconds) from None
 
 
 def _arguments(tool: Tool, given: JSON, ctx: ToolContext) -> dict[str, Any]:

@@ -133,9 +133,10 @@ class AttemptContext(NodeContext):
     def call_own_tool(self, name: str, given: JSON) -> JSON:
         """See NodeContext.call_own_tool."""
         self.check_cancelled()
-        invoke = partial(tools.invoke, name, given, self.tool_context(0))
+        tool_ctx = self.tool_context(0)
+        invoke, look_up = partial(tools.invoke, name, given, tool_ctx), partial(tools.look_up, name, given, tool_ctx)
         call = self._planned_call(0, name, given)
-        return invoke() if call is None else effects.make_call(call, invoke)
+        return invoke() if call is None else effects.make_call(call, invoke, look_up)
 
     def happened(self, spec: Node) -> Completed | None:
         """The result of a node that must not run twice, where it is known that it ran."""
@@ -149,22 +150,24 @@ class AttemptContext(NodeContext):
         known, result = self._recorded_step(step.position, step.name)
         if known:
             return result
-        invoke = partial(tools.invoke, name, given, self.tool_context(call))
+        tool_ctx = self.tool_context(call)
+        invoke, look_up = partial(tools.invoke, name, given, tool_ctx), partial(tools.look_up, name, given, tool_ctx)
         planned = self._planned_call(call, name, given)
         if planned is None:
             return self._record(step.position, step.name, invoke())
-        return effects.make_call(planned, invoke, step)
+        return effects.make_call(planned, invoke, look_up, step)
 
     async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
         step = Step(self._next_position(), f"tool:{name}")
         known, result = await _on_thread(self._recorded_step, step.position, step.name)
         if known:
             return result
-        invoke = partial(tools.ainvoke, name, given, self.tool_context(call))
+        tool_ctx = self.tool_context(call)
+        invoke, look_up = partial(tools.ainvoke, name, given, tool_ctx), partial(tools.look_up, name, given, tool_ctx)
         planned = self._planned_call(call, name, given)
         if planned is None:
             return await _on_thread(self._record, step.position, step.name, await invoke())
-        return await effects.make_call_async(planned, invoke, step, _on_thread)
+        return await effects.make_call_async(planned, invoke, look_up, step, _on_thread)
 
     def _planned_call(self, number: int, name: str, given: JSON) -> Call | None:
         return effects.planned_call(self.row, number, registry.get(name), given, self.on_unknown)

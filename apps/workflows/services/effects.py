@@ -5,31 +5,36 @@
 3. The row becomes `confirmed`, with the result: a new attempt takes that and does not call.
 
 A new attempt that finds the row as `sent` knows that the call may have happened. It is sent again where that does
-no harm, and else is `unknown` until a person has decided.
+no harm; where the other side can be asked it is, outside of any transaction; and else the call is `unknown` until a
+person has decided.
 """
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from typing import Any
 
 import orjson
+import structlog
 
 from apps.common import failpoints
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
-from apps.common.errors import Fatal
+from apps.common.errors import DidNotHappen, Fatal
 from apps.common.json import JSON, NotJson, dumps
 from apps.common.redaction import redact, redact_value
 from apps.integrations.tools import Tool
 from apps.workflows.models import Effect
 from apps.workflows.services.raised import EXPECTED, error_of
 from apps.workflows.store import effects, journal
-from apps.workflows.store.database import MANY_TRIES, patiently, transaction
+from apps.workflows.store.database import MANY_TRIES, Transaction, patiently, transaction
 from apps.workflows.store.effects import Call, Found
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import Packer
+
+log = structlog.get_logger(__name__)
 
 _PREVIEW_CHARACTERS = 500
 
@@ -52,6 +57,17 @@ class Answer:
     result: JSON
 
 
+class Said(Enum):
+    """What the other side said of a call, where it was no answer."""
+
+    NOTHING = auto()  # it was not asked
+    DID_NOT_HAPPEN = auto()
+    CANNOT_SAY = auto()
+
+
+LookUp = Callable[[], JSON]
+
+
 def planned_call(row: NodeRow, number: int, tool: Tool, given: JSON, on_unknown: str | None) -> Call | None:
     """The call as the ledger keeps it; None for one that changes nothing, which needs no row.
 
@@ -64,16 +80,24 @@ def planned_call(row: NodeRow, number: int, tool: Tool, given: JSON, on_unknown:
         return None
     policy = on_unknown or (OnUnknown.RETRY if repeat == "keyed" else OnUnknown.ASK)
     digest, preview = _fingerprint(given)
-    return Call(row=row, number=number, tool=tool.name, on_unknown=policy, digest=digest, preview=preview)
+    return Call(
+        row=row,
+        number=number,
+        tool=tool.name,
+        on_unknown=policy,
+        digest=digest,
+        preview=preview,
+        has_lookup=tool.lookup is not None and repeat != "keyed",
+    )
 
 
-def make_call(call: Call, invoke: Callable[[], JSON], step: Step | None = None) -> JSON:
+def make_call(call: Call, invoke: Callable[[], JSON], look_up: LookUp, step: Step | None = None) -> JSON:
     """Calls the tool once for all attempts and gives its result, which is recorded as the agent's step too.
 
     Raises what the tool raises; Cancelled when the attempt has been fenced off; Fatal `effect_unknown` when an
     earlier attempt has sent the call, and it must not be sent again without being asked for.
     """
-    if (known := begin(call)) is not None:
+    if (known := begin(call, look_up)) is not None:
         return known.result if step is None else take_over(call, known, step)
     try:
         result = invoke()
@@ -84,10 +108,14 @@ def make_call(call: Call, invoke: Callable[[], JSON], step: Step | None = None) 
 
 
 async def make_call_async(
-    call: Call, invoke: Callable[[], Awaitable[JSON]], step: Step, on_thread: Callable[..., Awaitable[Any]]
+    call: Call,
+    invoke: Callable[[], Awaitable[JSON]],
+    look_up: LookUp,
+    step: Step,
+    on_thread: Callable[..., Awaitable[Any]],
 ) -> JSON:
-    """Does what `make_call` does, for async code; what asks the database is done by `on_thread`."""
-    if (known := await on_thread(begin, call)) is not None:
+    """Does what `make_call` does, for async code; what asks the database (and `look_up`) is done by `on_thread`."""
+    if (known := await on_thread(begin, call, look_up)) is not None:
         return await on_thread(take_over, call, known, step)
     try:
         result = await invoke()
@@ -108,10 +136,14 @@ def own_effect(row: NodeRow) -> Answer | None:
     return _patiently(look)
 
 
-def begin(call: Call) -> Answer | None:
-    """Notes that the call goes out now; gives the answer where an earlier attempt has got one."""
+def begin(call: Call, look_up: LookUp) -> Answer | None:
+    """Notes that the call goes out now; gives the answer where an earlier attempt, or the other side, has one."""
     try:
-        return _patiently(lambda: _begin(call))
+        return _patiently(lambda: _begin(call, Said.NOTHING))
+    except _AskFirst:
+        release_connection()
+        said = _asked(call, look_up)
+        return _patiently(lambda: _begin(call, said))
     finally:
         release_connection()  # there are more slots than connections, and the other side may take its time
 
@@ -163,14 +195,34 @@ def fail(call: Call, error: Exception, *, in_doubt: bool = False) -> None:
 _patiently = partial(patiently, tries=MANY_TRIES)
 
 
-def _begin(call: Call) -> Answer | None:
+class _AskFirst(Exception):
+    """Nobody knows what became of the call, but the other side may."""
+
+
+def _asked(call: Call, look_up: LookUp) -> Answer | Said:
+    try:
+        result = look_up()
+        Packer(call.row.organization_id).pack(result)  # what cannot be kept is no answer
+        return Answer(result)
+    except DidNotHappen:
+        return Said.DID_NOT_HAPPEN
+    except Cancelled:
+        raise
+    except Exception as error:
+        log.warning("A lookup could not say.", action="lookup_failed", tool=call.tool, exc_info=error)
+        return Said.CANNOT_SAY
+
+
+def _begin(call: Call, said: Answer | Said) -> Answer | None:
     with transaction() as tx:
         if effects.send(tx, call):
             return None
         found = effects.find(tx, call)
         if found is None:
             raise _fenced_off()
-        state = _following(found, call)
+        state = _following(found, call, said)
+        if state == State.CONFIRMED and isinstance(said, Answer):
+            return _reconciled(tx, call, found, said)
         if state == State.CONFIRMED:
             (result,) = Packer(call.row.organization_id).unpack(tx, [found.result])
             return Answer(result)
@@ -185,7 +237,15 @@ def _begin(call: Call) -> Answer | None:
     )
 
 
-def _following(found: Found, call: Call) -> str:
+def _reconciled(tx: Transaction, call: Call, found: Found, said: Answer) -> Answer:
+    packer = Packer(call.row.organization_id)
+    text = packer.pack(said.result)
+    packer.write(tx)
+    effects.reconcile(tx, call, found.id, result=text)
+    return said
+
+
+def _following(found: Found, call: Call, said: Answer | Said) -> str:
     """The state that a call is in after a new attempt has come to it."""
     if found.tool not in ("", call.tool):
         was = f"Call {call.number} was '{found.tool}' in an earlier attempt and is '{call.tool}' now"
@@ -195,7 +255,11 @@ def _following(found: Found, call: Call) -> str:
         return State.SENT
     if found.state == State.CONFIRMED:
         return State.CONFIRMED
-    return _POLICIES[call.on_unknown]
+    if call.has_lookup and said is Said.NOTHING:
+        raise _AskFirst
+    if isinstance(said, Answer):
+        return State.CONFIRMED
+    return State.SENT if said is Said.DID_NOT_HAPPEN else _POLICIES[call.on_unknown]
 
 
 _POLICIES: Mapping[str, str] = {

@@ -38,6 +38,12 @@ update workflows_effect set state = %(state)s, fence = %(fence)s, attempt = %(at
     decided_by = %(by)s::text, decided_at = case when %(by)s::text <> '' then clock_timestamp() end
 where id = %(id)s
 """
+_RECONCILE = """
+update workflows_effect set state = 'confirmed', result = %(result)s, fence = %(fence)s, attempt = %(attempt)s,
+    error = null, decision = 'happened', decided_by = 'lookup', decided_at = clock_timestamp(),
+    settled_at = clock_timestamp()
+where id = %(id)s
+"""
 # An answer counts as long as nobody else has claimed the node: also when it was cancelled or lost meanwhile.
 _SETTLE = """
 update workflows_effect e set state = %(state)s, result = coalesce(%(result)s, e.result), error = %(error)s,
@@ -86,6 +92,7 @@ class Call:
     on_unknown: str
     digest: str
     preview: str
+    has_lookup: bool = False  # whether the other side can say what became of it
 
     @property
     def place(self) -> dict[str, Any]:
@@ -131,6 +138,11 @@ def give_up(tx: Transaction, call: Call, effect: UUID, *, state: str, by: str = 
     """Notes that this attempt does not send the call, and who has decided that, if anybody has."""
     mine = {"fence": call.row.fence, "attempt": call.row.attempt}
     tx.execute(_GIVE_UP, id=effect, state=state, decision="fail" if by else "", by=by, **mine)
+
+
+def reconcile(tx: Transaction, call: Call, effect: UUID, *, result: str | None) -> None:
+    """Notes the result that the other side says the call had."""
+    tx.execute(_RECONCILE, id=effect, result=result, fence=call.row.fence, attempt=call.row.attempt)
 
 
 def settle(tx: Transaction, call: Call, *, state: str, result: str | None = None, error: Any = None) -> bool:
