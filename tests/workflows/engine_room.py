@@ -18,7 +18,7 @@ from apps.workflows.services.runs import Order
 from apps.workflows.services.settler import Claim
 from apps.workflows.store import recovery as questions
 from apps.workflows.store import workers
-from apps.workflows.store.database import transaction
+from apps.workflows.store.database import look, transaction
 from apps.workflows.store.rows import HELD
 from apps.workflows.store.values import read_value
 
@@ -139,7 +139,7 @@ class EngineRoom:
             attempts.work(waiting[0], worker or self.worker)
 
     def claimable(self) -> list[UUID]:
-        with transaction() as tx:
+        with look() as tx:
             return questions.claimable(tx, served(), limit=1)
 
     def claim(self, run: UUID, node: str, *, index: int = -1, worker: Leases | None = None) -> Claim:
@@ -195,7 +195,7 @@ class EngineRoom:
         """What the heartbeat tells a worker: which of its node runs are not wanted any more."""
         leases = worker or self.worker
         fences = leases.fences()
-        with transaction() as tx:
+        with look() as tx:
             leases.keep_only(fences, workers.still_held(tx, fences))
 
     # ---- time -------------------------------------------------------------------------------------
