@@ -24,6 +24,8 @@ from apps.workflows.models import (
     NodeRun,
     Run,
     RunEvent,
+    Schedule,
+    ScheduleFire,
     Signal,
     Worker,
     Workflow,
@@ -193,6 +195,50 @@ class SignalAdmin(HistoryAdmin[Signal]):
     search_fields = ["event"]
     ids = ["pk", "run_id"]
     heavy = ["payload"]
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(HistoryAdmin[Schedule]):
+    list_display = ["name", "workflow", "cron", "timezone", "enabled", "next_fire_at", "paused_reason", "organization"]
+    list_filter = ["enabled"]
+    list_select_related = ["workflow", "organization"]
+    search_fields = ["name", "workflow__name"]
+    ids = ["pk", "workflow_id"]
+    heavy = ["input"]
+    readonly_fields = ["related"]
+    actions = ["pause", "resume"]
+
+    @admin.display(description="See also")
+    def related(self, schedule: Schedule) -> str:
+        """Link to the times that have come."""
+        return _links("schedule", schedule, ScheduleFire)
+
+    @admin.action(description="Pause the selected schedules", permissions=["act"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        """Have schedules fire no more."""
+        from apps.workflows.services.schedules import pause_schedule
+
+        _act(request, queryset, pause_schedule, "paused")
+
+    @admin.action(description="Resume the selected schedules, from their next time on", permissions=["act"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        """Have schedules fire again."""
+        from apps.workflows.services.schedules import resume_schedule
+
+        _act(request, queryset, resume_schedule, "resumed")
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        """Tell whether somebody may change schedules."""
+        return request.user.has_perm("workflows.change_schedule")
+
+
+@admin.register(ScheduleFire)
+class ScheduleFireAdmin(HistoryAdmin[ScheduleFire]):
+    list_display = ["schedule", "scheduled_for", "outcome", "reason", "run_id", "fired_by", "organization"]
+    list_filter = ["outcome"]
+    list_select_related = ["schedule", "organization"]
+    search_fields = ["schedule__name"]
+    ids = ["pk", "schedule_id", "run_id"]
 
 
 @admin.register(Worker)

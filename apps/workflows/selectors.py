@@ -23,6 +23,8 @@ from apps.workflows.models import (
     NodeRun,
     Run,
     RunEvent,
+    Schedule,
+    ScheduleFire,
     Worker,
     Workflow,
     WorkflowVersion,
@@ -64,7 +66,7 @@ def version_to_run(organization: Organization, name: str, number: int | None) ->
 
 def runs() -> QuerySet[Run]:
     """All runs with what every view of a run shows."""
-    return Run.objects.select_related("workflow", "version")
+    return Run.objects.select_related("workflow", "version", "fire")
 
 
 def find_run(ref: str | UUID) -> Run:
@@ -212,3 +214,19 @@ def effects_known_as(found: QuerySet[Effect], states: Sequence[str]) -> QuerySet
     stored = {*states} | ({Effect.State.SENT} if Effect.State.UNKNOWN in states else set())
     known = Q(("known__in", states))  # the annotation of `effects`
     return found.filter(known, state__in=stored)  # the second half is what an index can use
+
+
+def schedules() -> QuerySet[Schedule]:
+    """All schedules, with what every view of one shows."""
+    return Schedule.objects.select_related("workflow")
+
+
+def find_schedule(ref: str | UUID) -> Schedule:
+    """The schedule with this name, or this id or unique ending of one; raises NotFound."""
+    named = schedules().filter(name=str(ref)).first()
+    return find_by_id(schedules(), ref) if named is None else named
+
+
+def fires(schedule: Schedule) -> QuerySet[ScheduleFire]:
+    """The times of a schedule that have come, and what came of each."""
+    return ScheduleFire.objects.filter(schedule=schedule)

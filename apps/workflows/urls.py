@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.workflows.api import effects, health, older, people, runs, tasks, templates, workflows
+from apps.workflows.api import effects, health, older, people, runs, schedules, tasks, templates, workflows
 
 older_addresses = [
     path("workflows", older.OlderWorkflowsView.as_view(schema=None)),
@@ -48,6 +48,12 @@ urlpatterns = [
     path("v1/tasks/<str:ref>/status", tasks.TaskStatusView.as_view()),
     path("v1/templates", templates.TemplatesView.as_view()),
     path("v1/templates/<str:name>", templates.OneTemplateView.as_view()),
+    path("v1/schedules", schedules.SchedulesView.as_view()),
+    path("v1/schedules/<str:ref>", schedules.OneScheduleView.as_view()),
+    path("v1/schedules/<str:ref>/fires", schedules.FiresView.as_view()),
+    path("v1/schedules/<str:ref>/pause", schedules.PauseScheduleView.as_view()),
+    path("v1/schedules/<str:ref>/resume", schedules.ResumeScheduleView.as_view()),
+    path("v1/schedules/<str:ref>/fire", schedules.FireView.as_view()),
     path("v1/effects", effects.EffectsView.as_view()),
     path("v1/effects/<str:ref>", effects.OneEffectView.as_view()),
     path("v1/approvals", people.ApprovalsView.as_view()),

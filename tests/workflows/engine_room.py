@@ -7,11 +7,21 @@ from uuid import UUID
 from django_scopes import scope, scopes_disabled
 
 from apps.accounts.models import Organization
-from apps.workflows.models import Approval, Attempt, ContextEntry, NodeRun, Run, RunEvent, Worker
+from apps.workflows.models import (
+    Approval,
+    Attempt,
+    ContextEntry,
+    NodeRun,
+    Run,
+    RunEvent,
+    Schedule,
+    ScheduleFire,
+    Worker,
+)
 from apps.workflows.nodes.base import Completed, Failed, Outcome, Waiting
 from apps.workflows.nodes.registry import served
 from apps.workflows.serializers.runs import context_of
-from apps.workflows.services import approvals, attempts, forks, recovery, runs, signals, versions
+from apps.workflows.services import approvals, attempts, forks, recovery, runs, schedules, signals, versions
 from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.runs import Order
@@ -46,6 +56,11 @@ select extract(epoch from min(due) - clock_timestamp())::float8 from (
     union all select deadline_at from workflows_run where status not in ('completed', 'failed', 'cancelled')) as dues
 """
 _GROW_OLD = "update workflows_run set finished_at = finished_at - interval '1 hour' where id = %(run)s"
+_MAKE_LATE = """
+update workflows_schedule
+set next_fire_at = date_trunc('second', clock_timestamp()) - make_interval(secs => %(seconds)s)
+where id = %(schedule)s
+"""
 _DIE = """
 insert into workflows_worker (id, name, host, pid, lock_key, slots, version, leads_recovery, stop_reason, stopped_at)
 values (%(id)s, 'gone', 'here', 1, 1, 1, '1', false, 'dead', clock_timestamp()) on conflict do nothing
@@ -83,6 +98,29 @@ class EngineRoom:
             checked = check_definition(definition)
             source = versions.Source("", "json")
             return versions.save_workflow(organization=self.organization, checked=checked, source=source, by="test")
+
+    def schedule(self, definition: dict[str, Any], *, name: str = "", cron: str = "* * * * *", **plan: Any) -> Schedule:
+        """A schedule of a saved workflow."""
+        workflow = self.save(definition).workflow
+        with scope(organization=self.organization):
+            return schedules.add_schedule(
+                organization=self.organization,
+                workflow=workflow,
+                name=name or workflow.name,
+                plan=schedules.Plan(cron=cron, **plan),
+                by="test",
+            )
+
+    def make_late(self, schedule: Schedule, seconds: float) -> None:
+        """The next time of a schedule has been due for so long."""
+        with transaction() as tx:
+            tx.execute(_MAKE_LATE, schedule=schedule.pk, seconds=seconds)
+
+    def fires(self, schedule: Schedule, outcome: str | None = None) -> list[ScheduleFire]:
+        """What came of the times of a schedule, in order."""
+        with scope(organization=self.organization):
+            found = ScheduleFire.objects.filter(schedule=schedule).select_related("run").order_by("scheduled_for")
+            return list(found if outcome is None else found.filter(outcome=outcome))
 
     def finish(self, definition: dict[str, Any], given: dict[str, Any] | None = None) -> Run:
         return self.until_ended(self.start(definition, given))

@@ -14,6 +14,8 @@ import pytest
 from django.urls import URLPattern
 
 from apps.workflows import urls
+from apps.workflows.models import Workflow
+from apps.workflows.services.schedules import Plan, add_schedule
 from apps.workflows.store.values import read_value
 from tests.engine.documents import workflow
 from tests.fixtures import client_with
@@ -41,6 +43,11 @@ class World:
         self.unknown = str(room.start(workflow({"a": {"type": "agent", "agent": "echo", "idempotent": False}})))
         room.claim(self.unknown, "a")  # type: ignore[arg-type]
         room.die()
+        plan = Plan(cron="0 6 * * *")
+        with room.scope():
+            known = Workflow.objects.get(pk=self.workflow)
+            added = add_schedule(organization=room.organization, workflow=known, name="nightly", plan=plan, by="test")
+        self.schedule = str(added.pk)
         self.effect = room.error(self.unknown)["details"]["effect"]  # type: ignore[arg-type]
 
 
@@ -99,6 +106,15 @@ ROWS = [
     row("post", "v1/runs/<str:ref>/retry", needs="run", ref="failed"),
     row("post", "v1/runs/<str:ref>/fork", {"from_node": "a"}, needs="run", ref="completed"),
     row("post", "v1/runs/<str:ref>/signals/<str:event>", {"x": 1}, needs="run", ref="waiting", event="e"),
+    row("get", "v1/schedules"),
+    row("post", "v1/schedules", {"name": "n", "workflow": "known", "cron": "@daily"}, needs="edit"),
+    row("get", "v1/schedules/<str:ref>", ref="schedule"),
+    row("patch", "v1/schedules/<str:ref>", {"cron": "@hourly"}, needs="edit", ref="schedule"),
+    row("delete", "v1/schedules/<str:ref>", needs="edit", ref="schedule"),
+    row("get", "v1/schedules/<str:ref>/fires", ref="schedule"),
+    row("post", "v1/schedules/<str:ref>/pause", needs="run", ref="schedule"),
+    row("post", "v1/schedules/<str:ref>/resume", needs="run", ref="schedule"),
+    row("post", "v1/schedules/<str:ref>/fire", needs="run", ref="schedule"),
     row("get", "v1/effects"),
     row("get", "v1/effects/<str:ref>", ref="effect"),
     row("post", "v1/effects/<str:ref>", {"decision": "happened", "result": 1}, needs="run", ref="effect"),

@@ -4,6 +4,7 @@ from apps.workflows.models.definitions import Workflow, WorkflowVersion
 from apps.workflows.models.effects import Effect
 from apps.workflows.models.people import Approval, Signal
 from apps.workflows.models.progress import Attempt, Blob, ContextEntry, JournalEntry, NodeRun, Run, RunEvent
+from apps.workflows.models.schedules import Schedule, ScheduleFire
 from apps.workflows.models.workers import Worker
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "NodeRun",
     "Run",
     "RunEvent",
+    "Schedule",
+    "ScheduleFire",
     "Signal",
     "Worker",
     "Workflow",

@@ -78,6 +78,8 @@ class RunView(BaseModel):
     tokens: int
     parent: UUID | None
     forked_from: UUID | None
+    schedule: UUID | None
+    scheduled_for: datetime | None
     url: str
     events_url: str
 
@@ -270,6 +272,7 @@ def _columns(run: Run) -> dict[str, Any]:
         "started_at",
         "finished_at",
     )
+    fire = getattr(run, "fire", None)
     return {
         "id": run.pk,
         "workflow": run.name,
@@ -281,6 +284,8 @@ def _columns(run: Run) -> dict[str, Any]:
         "tokens": run.tokens,
         "parent": run.parent_id,
         "forked_from": run.forked_from_id,
+        "schedule": fire and fire.schedule_id,
+        "scheduled_for": fire and fire.scheduled_for,
         "url": f"/v1/runs/{run.pk}",
         "events_url": f"/v1/runs/{run.pk}/events",
     }

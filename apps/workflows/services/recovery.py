@@ -14,6 +14,7 @@ from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.nodes.registry import INLINE, served
 from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
+from apps.workflows.services.firing import fire_schedules
 from apps.workflows.services.transition import again, ending, people
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import recovery, workers
@@ -37,6 +38,7 @@ def recover(lease: float) -> dict[str, int]:
         "runs_timed_out": end_late_runs(),
         "children_ended": hear_children(),
         "children_orphaned": cancel_orphans(),
+        "schedules_due": fire_schedules(),
         "hints": hint_again(),
     }
 
