@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from datetime import datetime
 from uuid import UUID
 
 SHORT_LENGTH = 8  # characters that screens and commands show
@@ -17,6 +18,11 @@ def uuid7() -> UUID:
     milliseconds, fraction = stamp >> 12, stamp & 0xFFF
     # Not a secret: who may see a row is checked wherever its id is taken.
     return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | random.getrandbits(62))
+
+
+def lowest_uuid7(moment: datetime) -> UUID:
+    """Give what every id made at or after this moment is greater than."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def short_id(identifier: UUID | str) -> str:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import structlog
 from django.conf import settings
@@ -15,6 +16,7 @@ from apps.common.database import release_connection
 from apps.workflows.services import attempts, recovery
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.leases import Leases
+from apps.workflows.services.retention import forget_old_runs
 from apps.workflows.services.settler import Claim
 from apps.workflows.services.transition import again
 from apps.workflows.services.transition.transition import Transition
@@ -130,6 +132,11 @@ class WorkerRuntime:
     def _tidy(self) -> None:
         if self.liveness.leads:
             expiry.forget_expired()
+            if days := settings.ORCHESTRA_RETENTION_DAYS:
+                forget_old_runs(timedelta(days=days), go_on=self._may_tidy)
+
+    def _may_tidy(self) -> bool:
+        return self.liveness.leads and not self.stopping.is_set()
 
     def _flush(self) -> None:
         for watched in self.leases.watched():
