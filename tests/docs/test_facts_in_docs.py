@@ -18,7 +18,7 @@ from apps.integrations import registry as tools
 from apps.workflows.engine import cel_values, compiler, expressions, spec, templates
 from apps.workflows.engine.cel_functions import FUNCTIONS
 from apps.workflows.engine.states import NodeStatus, RunStatus
-from apps.workflows.services.transition.transition import Limits
+from apps.workflows.services.transition.limits import Limits
 from orchestra.programs import worker
 from orchestra.up import add_options
 from tests.docs.blocks import DOCUMENTS, ROOT

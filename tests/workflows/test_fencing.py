@@ -396,7 +396,7 @@ def test_one_result_that_cannot_be_written_spoils_no_other(room, calls, monkeypa
     run = room.start(workflow({"a": probe("a"), "b": probe("b", on_error="continue"), "c": {}}, ["a c", "b c"]))
     good, bad = room.claim(run, "a"), room.claim(run, "b")
     monkeypatch.setattr(
-        "apps.workflows.services.transition.transition.route_of", lambda output: 1 / 0 if output == "bad" else None
+        "apps.workflows.services.transition.visit_end.route_of", lambda output: 1 / 0 if output == "bad" else None
     )
 
     room.expects_fault = True

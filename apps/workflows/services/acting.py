@@ -25,7 +25,10 @@ from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import checked_input
 from apps.workflows.services.memory import Memory
 from apps.workflows.services.transition import again, ending
-from apps.workflows.services.transition.transition import Consequences, Limits, Room, Transition, no_room
+from apps.workflows.services.transition.claiming import Room, no_room
+from apps.workflows.services.transition.consequences import Consequences
+from apps.workflows.services.transition.limits import Limits
+from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import clock, definitions, progress, recovery
 from apps.workflows.store.database import (
     TRIES,

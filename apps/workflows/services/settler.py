@@ -21,7 +21,8 @@ from apps.workflows.nodes.registry import served
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.raised import internal_error
-from apps.workflows.services.transition.transition import Consequences, Transition
+from apps.workflows.services.transition.consequences import Consequences
+from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store.database import MANY_TRIES, TRANSIENT
 from apps.workflows.store.rows import NodeRow
 

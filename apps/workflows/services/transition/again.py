@@ -8,6 +8,7 @@ from apps.workflows.engine.marking import Start
 from apps.workflows.engine.retry import RetryPolicy, next_delay
 from apps.workflows.engine.states import NodeStatus, RunStatus
 from apps.workflows.nodes.base import Failed, NodeError
+from apps.workflows.services.transition import node_end, starting
 from apps.workflows.store import effects, progress
 from apps.workflows.store.rows import EndedAttempt, NodeRow
 
@@ -29,7 +30,7 @@ def retry_delay(transition: "Transition", row: NodeRow, error: NodeError) -> flo
 
 def retry(transition: "Transition", row: NodeRow, error: NodeError, delay: float) -> None:
     """Queues a failed node run again for later."""
-    transition.end_attempt(row, error)
+    node_end.end_attempt(transition, row, error)
     row.status, row.waiting_for = NodeStatus.RETRYING, ""
     row.state.pop("child", None)  # this try has had its child run; the next one starts another
     row.available_at = transition.run.now + timedelta(seconds=delay)
@@ -88,11 +89,11 @@ def resume(transition: "Transition", *, by: str) -> None:
         transition.rows[row.id] = row
         restart(transition, row)
         transition.tell("node.queued", row, reason="retry")
-        transition.activate(row)
+        starting.activate(transition, row)
     known = {row.node for row in stopped}
     for name, active in transition.marking.active.items():
         if name not in known:
-            transition.start(Start(name, active.visit, active.depth))
+            starting.start_visit(transition, Start(name, active.visit, active.depth))
     transition.work_in()
 
 
@@ -121,5 +122,5 @@ def _hand_back(transition: "Transition", row: NodeRow, *, reason: str) -> None:
     row.deadline_at = None
     transition.tell("node.queued", row, reason=reason, worker=row.worker and str(row.worker))
     place = row.available_at
-    transition.queue(row)
+    starting.queue(transition, row)
     row.available_at = place or row.available_at  # it has had its turn; behind a full queue it would wait long

@@ -1,4 +1,4 @@
-"""Maps: one node run per item, so many at a time, and an output when all have ended."""
+"""Maps: one node run per item, so many at a time, and an output when all have node_end."""
 
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -8,12 +8,11 @@ import orjson
 from apps.common.errors import Fatal
 from apps.common.json import JSON, NotJson
 from apps.workflows.engine.errors import ExpressionError
-from apps.workflows.engine.spec import MapNode
-from apps.workflows.engine.states import NODE_ENDED
 from apps.workflows.nodes.base import Completed, Failed, NodeError
 from apps.workflows.nodes.registry import INLINE
-from apps.workflows.services.transition import again
+from apps.workflows.services.transition import again, node_end, starting
 from apps.workflows.services.transition.failures import error_of
+from apps.workflows.services.transition.names import ending_names, map_spec
 from apps.workflows.store import progress
 from apps.workflows.store.rows import HELD, NodeRow
 
@@ -40,10 +39,10 @@ def make_items(transition: "Transition", parent: NodeRow, items: list[JSON]) -> 
 def end_item(transition: "Transition", row: NodeRow, outcome: Completed | Failed) -> None:
     """Ends an item: the next one gets its turn, or the map has its output or its failure."""
     parent = _map_of(transition, row)
-    outcome = _saved(transition, row, transition.packed(row, outcome))
-    spec = _spec(transition, parent)
+    outcome = _saved(transition, row, node_end.packed(transition, row, outcome))
+    spec = map_spec(transition, parent)
     collects = spec.on_item_error == "collect" or transition.node_of(row).spec.on_error == "continue"
-    transition.end(row, outcome, handled=collects)
+    node_end.end(transition, row, outcome, handled=collects)
     parent.open_items -= 1
     transition.note(parent)
     if isinstance(outcome, Failed) and not collects:
@@ -56,27 +55,9 @@ def end_item(transition: "Transition", row: NodeRow, outcome: Completed | Failed
         _complete(transition, parent)
 
 
-def cancel_items(transition: "Transition", parent: NodeRow) -> None:
-    """Cancels the items that have not ended."""
-    here = [row for row in transition.rows.values() if row.parent_id == parent.id]
-    for row in here:
-        if row.status not in NODE_ENDED:
-            transition.cancel(row)
-    progress.cancel_items(transition.tx, parent.id, [row.id for row in here])
-    transition.ready = [row for row in transition.ready if row.parent_id != parent.id]
-    transition.held.pop(parent.id, None)
-    transition.consequences.orphaned = True
-
-
-def item_names(transition: "Transition", row: NodeRow) -> dict[str, Any]:
-    """The names that only an item's expressions may read."""
-    if not row.is_item:
-        return {}
-    return {_spec(transition, row).as_: row.state.get("item"), "index": row.index}
-
-
 def _make_item(transition: "Transition", parent: NodeRow, index: int, item: JSON) -> NodeRow:
-    return transition.make(
+    return starting.make(
+        transition,
         parent.node,
         parent.visit,
         parent.depth,
@@ -104,7 +85,7 @@ def _restart_items(transition: "Transition", parent: NodeRow) -> None:
 def _begin(transition: "Transition", parent: NodeRow, items: list[NodeRow]) -> None:
     parent.open_items = len(items)
     transition.held[parent.id] = deque(items)
-    for _ in range(min(len(items), _spec(transition, parent).max_parallel)):
+    for _ in range(min(len(items), map_spec(transition, parent).max_parallel)):
         _start_next(transition, parent)
 
 
@@ -121,12 +102,12 @@ def _start_next(transition: "Transition", parent: NodeRow) -> None:
     if waiting:
         row = waiting.popleft()
         parent.state["next"] = row.index + 1
-        transition.activate(row)
+        starting.activate(transition, row)
 
 
 def _wanted(transition: "Transition", parent: NodeRow) -> int:
     """How many items to read at once: as many as may get their turn in this transaction."""
-    decides = _spec(transition, parent).body.type in INLINE
+    decides = map_spec(transition, parent).body.type in INLINE
     return min(transition.inline_left, _BATCH) + 1 if decides else len(transition.news) + _AHEAD
 
 
@@ -135,7 +116,7 @@ def _saved(transition: "Transition", row: NodeRow, outcome: Completed | Failed) 
     if isinstance(outcome, Completed):
         try:
             body = transition.node_of(row)
-            transition.save(row, body, transition.ending_names(row, body, outcome))
+            node_end.save(transition, row, body, ending_names(transition, row, body, outcome))
         except (ExpressionError, Fatal, NotJson) as error:
             return Failed(error_of(error))
     return outcome
@@ -159,13 +140,6 @@ def _map_of(transition: "Transition", row: NodeRow) -> NodeRow:
     if row.parent_id is None:
         raise ValueError(f"The node run {row.id} is no item.")
     return transition.rows[row.parent_id]
-
-
-def _spec(transition: "Transition", row: NodeRow) -> MapNode:
-    spec = transition.compiled.node(row.node).spec
-    if not isinstance(spec, MapNode):
-        raise TypeError(f"'{row.node}' is no map.")
-    return spec
 
 
 def _loaded(text: str | None) -> Any:
