@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from orchestra import embedded, prepare
+from orchestra import settings as defaults
 from orchestra.access import Access
 from orchestra.programs import answers, fork_servers, web, worker
 from orchestra.supervisor import Supervisor, Terminal, stop_left_behind
@@ -24,6 +25,7 @@ from orchestra.up import STOP_SIGNALS
 
 FIRST_PORT = 18500
 READY_SECONDS = 90.0
+WEBS = range(1, defaults.ORCHESTRA_WEB_PROCESSES + 1)
 SERVICES = frozenset({"postgres", "valkey"})
 
 Around = Callable[[str, str], tuple[str, str]]
@@ -122,7 +124,7 @@ def _furnished(home: Path, supervisor: Supervisor, settings: dict[str, str], aro
     access = prepare.renew_access(home, f"http://127.0.0.1:{port}", own_database=True)
     environment = _environment(home, *around(postgres.url, valkey.url)) | settings | {"ORCHESTRA_PORT": str(port)}
     supervisor.start_fork_servers(partial(fork_servers, environment=environment))
-    supervisor.start(web(listener, environment))
+    supervisor.start(*(web(number, listener, environment) for number in WEBS))
     wait_until(lambda: answers(f"{access.url}/health"), "the web does not answer")
     return House(home, access, postgres, valkey, supervisor, environment, listener)
 

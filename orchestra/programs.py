@@ -19,10 +19,10 @@ def fork_servers(end: socket.socket, environment: dict[str, str]) -> list[Progra
     return [Program(name, argv, environment, descriptors=(end.fileno(),), forked=True) for name in FORK_SERVERS]
 
 
-def web(listener: socket.socket, environment: dict[str, str]) -> Program:
-    """The web process, which answers on a socket that is open already."""
+def web(number: int, listener: socket.socket, environment: dict[str, str]) -> Program:
+    """One web process; all of them answer on the same socket, which is open already."""
     argv = (*PYTHON, "-m", "orchestra.web", str(listener.fileno()))
-    return Program("web", argv, environment, stop_seconds=2.5, descriptors=(listener.fileno(),), forked=True)
+    return Program(f"web{number}", argv, environment, stop_seconds=2.5, descriptors=(listener.fileno(),), forked=True)
 
 
 def worker(number: int, environment: dict[str, str]) -> Program:

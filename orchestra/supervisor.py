@@ -27,7 +27,7 @@ from orchestra.forked import Forked, ForkServer, ForkServerClosed, adopt_orphans
 BACKOFF_FIRST = 0.2
 BACKOFF_MOST = 10.0
 STEADY_SECONDS = 3.0  # up for this long: the next death starts again at the first backoff
-COLOURS = {"postgres": 34, "valkey": 35, "web": 32}
+COLOURS = {"postgres": 34, "valkey": 35, "web1": 32, "web2": 32}
 WORKER_COLOUR = 36
 
 Process = subprocess.Popen[bytes] | Forked

@@ -218,8 +218,9 @@ class Up:
             "PYTHONUNBUFFERED": "1",
         }
         self.supervisor.start_fork_servers(partial(fork_servers, environment=environment))
+        webs = [web(number, self.listener, environment) for number in range(1, settings.ORCHESTRA_WEB_PROCESSES + 1)]
         workers = [worker(number, environment) for number in range(1, self.options.workers + 1)]
-        self.supervisor.start(web(self.listener, environment), *workers)
+        self.supervisor.start(*webs, *workers)
 
     def wait_for_web(self) -> None:
         """Return when the web answers."""

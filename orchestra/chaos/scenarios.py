@@ -14,7 +14,7 @@ from orchestra.chaos import plan
 from orchestra.chaos.load import Pace
 from orchestra.chaos.stage import Act, Demand, Demands, Stage
 from orchestra.chaos.verdict import Happening, Verdict, quantile
-from orchestra.house import wait_until
+from orchestra.house import WEBS, wait_until
 from orchestra.programs import FORK_SERVERS
 
 KILLED_SECONDS, FROZEN_MORE_SECONDS = 3.0, 3.0  # to the next attempt; a frozen one: a lease and so many more
@@ -54,7 +54,8 @@ def mix(stage: Stage) -> None:
 
 def _play(stage: Stage, faults: Mapping[str, int]) -> None:
     options = stage.options
-    processes = [*FORK_SERVERS, "web", *(f"worker{number}" for number in range(1, options.workers + 1))]
+    workers = (f"worker{number}" for number in range(1, options.workers + 1))
+    processes = [*FORK_SERVERS, *(f"web{number}" for number in WEBS), *workers]
     steps = plan.plan(
         options.seed, options.kills, options.every, processes=processes, faults=faults, lease=options.lease
     )

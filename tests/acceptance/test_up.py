@@ -155,5 +155,5 @@ def test_a_postgres_and_a_redis_of_ones_own_replace_the_embedded_ones(
 ) -> None:
     own = start(DATABASE_URL=database_url, REDIS_URL=redis_url).wait_ready()
 
-    assert set(own.children()) == {"fork1", "fork2", "web", "worker1"}
+    assert set(own.children()) == {"fork1", "fork2", "web1", "web2", "worker1"}
     assert own.call("GET", "/v1/me").status_code == 200
