@@ -68,6 +68,7 @@ class Tool:
     function: Callable[..., Any]
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None  # None: as `effect` says
     lookup: Callable[..., Any] | None = None  # asks the other side what became of a call
+    target: Callable[[Mapping[str, Any]], str] | None = None  # what a call goes to, where its arguments say that
     majors: tuple[int, ...] = (1,)  # the versions whose node runs it can execute; new ones get the last
 
     def __post_init__(self) -> None:
@@ -81,6 +82,10 @@ class Tool:
         if self.repeat is None:
             return "free" if self.effect == "read" else "ask"
         return self.repeat if isinstance(self.repeat, str) else self.repeat(arguments)
+
+    def circuit_of(self, given: JSON) -> str:
+        """Name what fails together: the tool, and what it calls where the arguments say that."""
+        return self.name if self.target is None else f"{self.name} {self.target(self.arguments(given))}"[:400]
 
     @property
     def repeat_shown(self) -> str:
@@ -178,6 +183,7 @@ def tool(
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None,
     majors: tuple[int, ...] = (1,),
     lookup: Callable[..., Any] | None = None,
+    target: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -191,6 +197,7 @@ def tool(
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None,
     majors: tuple[int, ...] = (1,),
     lookup: Callable[..., Any] | None = None,
+    target: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> Function | Callable[[Function], Function]:
     """Register a function as a tool that agents, workflows and the API can call.
 
@@ -212,6 +219,7 @@ def tool(
     `lookup` is a function that asks the other side what became of a call, and is asked before anybody repeats or
     decides: it takes `ctx` (with the call's idempotency key) and those of the tool's parameters that it names, gives
     the result that the call had, and raises DidNotHappen when there was none. Any other error means that it cannot say.
+    `target` gives from the arguments what a call goes to (a host), where one tool calls many: they fail apart.
     `timeout` in seconds ends an async call; a sync function has to watch `ctx.cancelled()` by itself.
     `majors` are the versions whose node runs the function can execute; new node runs get the last.
 
@@ -230,6 +238,7 @@ def tool(
                 repeat=repeat,
                 majors=majors,
                 lookup=lookup,
+                target=target,
             )
         )
         return function

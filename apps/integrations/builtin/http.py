@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
+from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
@@ -53,7 +54,14 @@ def _repeat(arguments: Mapping[str, Any]) -> Repeat:
     return "keyed" if method in {"PUT", "DELETE"} else "ask"
 
 
-@tool(name="http.request", effect="external_write", timeout=65, repeat=_repeat)
+def _host(arguments: Mapping[str, Any]) -> str:
+    try:
+        return urlsplit(str(arguments["url"])).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
+
+
+@tool(name="http.request", effect="external_write", timeout=65, repeat=_repeat, target=_host)
 async def request(
     ctx: ToolContext,
     url: Annotated[str, Field(description="https://… ; http only where the operator allows the host.")],

@@ -1,5 +1,6 @@
 """The rows behind workflows and runs."""
 
+from apps.workflows.models.circuits import Circuit
 from apps.workflows.models.definitions import Workflow, WorkflowVersion
 from apps.workflows.models.effects import Effect
 from apps.workflows.models.people import Approval, Signal
@@ -11,6 +12,7 @@ __all__ = [
     "Approval",
     "Attempt",
     "Blob",
+    "Circuit",
     "ContextEntry",
     "Effect",
     "JournalEntry",

@@ -15,12 +15,13 @@ from apps.observability.run_log import RunLog
 from apps.workflows.engine.spec import Node
 from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import Completed, NodeContext
-from apps.workflows.services import effects
+from apps.workflows.services import circuits, effects
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, workers
+from apps.workflows.store.circuits import Name
 from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
 from apps.workflows.store.rows import NodeRow
@@ -133,9 +134,11 @@ class AttemptContext(NodeContext):
     def call_own_tool(self, name: str, given: JSON) -> JSON:
         """See NodeContext.call_own_tool."""
         self.check_cancelled()
-        tool_ctx = self.tool_context(0)
-        invoke, look_up = partial(tools.invoke, name, given, tool_ctx), partial(tools.look_up, name, given, tool_ctx)
+        tool_ctx, circuit = self.tool_context(0), self._circuit(name, given)
+        invoke = circuits.through(circuits.shared, circuit, partial(tools.invoke, name, given, tool_ctx))
+        look_up = partial(tools.look_up, name, given, tool_ctx)
         call = self._planned_call(0, name, given)
+        circuits.shared.enter(circuit)
         return invoke() if call is None else effects.make_call(call, invoke, look_up)
 
     def happened(self, spec: Node) -> Completed | None:
@@ -150,9 +153,11 @@ class AttemptContext(NodeContext):
         known, result = self._recorded_step(step.position, step.name)
         if known:
             return result
-        tool_ctx = self.tool_context(call)
-        invoke, look_up = partial(tools.invoke, name, given, tool_ctx), partial(tools.look_up, name, given, tool_ctx)
+        tool_ctx, circuit = self.tool_context(call), self._circuit(name, given)
+        invoke = circuits.through(circuits.shared, circuit, partial(tools.invoke, name, given, tool_ctx))
+        look_up = partial(tools.look_up, name, given, tool_ctx)
         planned = self._planned_call(call, name, given)
+        circuits.shared.enter(circuit)
         if planned is None:
             return self._record(step.position, step.name, invoke())
         return effects.make_call(planned, invoke, look_up, step)
@@ -162,12 +167,18 @@ class AttemptContext(NodeContext):
         known, result = await _on_thread(self._recorded_step, step.position, step.name)
         if known:
             return result
-        tool_ctx = self.tool_context(call)
-        invoke, look_up = partial(tools.ainvoke, name, given, tool_ctx), partial(tools.look_up, name, given, tool_ctx)
+        tool_ctx, circuit = self.tool_context(call), self._circuit(name, given)
+        ainvoke = partial(tools.ainvoke, name, given, tool_ctx)
+        invoke = circuits.through_async(circuits.shared, circuit, ainvoke, _on_thread)
+        look_up = partial(tools.look_up, name, given, tool_ctx)
         planned = self._planned_call(call, name, given)
+        await _on_thread(circuits.shared.enter, circuit)
         if planned is None:
             return await _on_thread(self._record, step.position, step.name, await invoke())
         return await effects.make_call_async(planned, invoke, look_up, step, _on_thread)
+
+    def _circuit(self, name: str, given: JSON) -> Name:
+        return self.organization_id, registry.get(name).circuit_of(given)
 
     def _planned_call(self, number: int, name: str, given: JSON) -> Call | None:
         return effects.planned_call(self.row, number, registry.get(name), given, self.on_unknown)

@@ -206,8 +206,6 @@ def _asked(call: Call, look_up: LookUp) -> Answer | Said:
         return Answer(result)
     except DidNotHappen:
         return Said.DID_NOT_HAPPEN
-    except Cancelled:
-        raise
     except Exception as error:
         log.warning("A lookup could not say.", action="lookup_failed", tool=call.tool, exc_info=error)
         return Said.CANNOT_SAY
