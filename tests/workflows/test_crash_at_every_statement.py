@@ -16,7 +16,7 @@ from django.db import connection
 from apps.accounts import idempotency
 from apps.common.database import release_connection
 from apps.common.failpoints import armed
-from apps.workflows.services import attempts, recovery
+from apps.workflows.services import attempts, firing, recovery
 from apps.workflows.store import recovery as questions
 from apps.workflows.store.database import TRANSIENT, patiently, transaction
 from tests.engine.documents import workflow
@@ -217,6 +217,45 @@ def test_a_submission_without_a_key_gets_over_a_lost_answer_by_itself(room: Engi
 
     assert runs() - before == {run}
     assert room.until_ended(run).status == "completed"
+
+
+# ---- a schedule, fired again by whoever does it next -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plan", "outcomes"),
+    [
+        ({"catch_up": "all", "overlap": "allow"}, ["started"] * 3),
+        ({"catch_up": "all", "overlap": "queue"}, ["started", "queued", "queued"]),
+        ({"catch_up": "last", "version": 99}, ["refused"]),
+    ],
+    ids=["run", "queue", "refuse"],
+)
+def test_a_schedule_that_broke_anywhere_fires_each_time_once(
+    room: EngineRoom, calls: Probes, plan: dict[str, Any], outcomes: list[str]
+) -> None:
+    version = plan.pop("version", None)
+    for way in WAYS:
+        for at in count(1):
+            before = runs()
+            schedule = room.schedule(DOCUMENT | {"name": "fired"}, name=f"{way} {at} {version}", cron="@yearly", **plan)
+            with transaction() as tx:
+                tx.execute(_MISSED, schedule=schedule.pk, version=version)
+            reached = insist(lambda schedule=schedule: firing.fire_schedule(schedule.pk), at, way)
+
+            fires = room.fires(schedule)
+            assert [fire.outcome for fire in fires] == outcomes, (at, way)
+            assert runs() - before == {fire.run_id for fire in fires if fire.outcome == "started"}, (at, way)
+            if not reached:
+                break
+
+
+_MISSED = """
+update workflows_schedule
+set next_fire_at = date_trunc('year', clock_timestamp(), 'UTC') - interval '2 years',
+    version = %(version)s::int
+where id = %(schedule)s
+"""
 
 
 def insist(do: Do, at: int, way: str) -> bool:
