@@ -192,6 +192,8 @@ def _refusals() -> list[Path]:
         "context_keys",
         "unknown_effects",
         "queue_limit",
+        "schedules",
+        "firing",
     )
     return [services / f"{name}.py" for name in names]
 
