@@ -32,6 +32,7 @@ from benchmarks.peers.canvas import running_canvas
 from benchmarks.peers.floor import Floor
 from benchmarks.peers.process import PeerProcess
 from benchmarks.peers.rivals import running_rivals
+from benchmarks.peers.tolerated import Tolerated
 from benchmarks.report import Row, Section, machine, report
 from benchmarks.sizes import Sizes
 
@@ -102,10 +103,12 @@ def _running_company(house: House, order: Order) -> Iterator[Company]:
         if order.references and BESIDE_OTHERS.keys() & set(order.workloads):
             floor = Floor(house.postgres.url)
             stack.callback(floor.close)
-            company.contenders += [floor, stack.enter_context(running_canvas(house, order.slots))]
+            canvas = stack.enter_context(running_canvas(house, order.slots))
+            company.contenders += [Tolerated(one, company.troubles) for one in (floor, canvas)]
         if order.peers and (BESIDE_OTHERS.keys() | OF_PROCESSES.keys()) & set(order.workloads):
             rivals = stack.enter_context(running_rivals(house, order.slots, order.peers))
-            company.processes, company.troubles = rivals.processes, rivals.missing
+            company.processes = rivals.processes
+            company.troubles += rivals.missing
             company.contenders += (peer for process in rivals.processes for peer in process.contenders)
         yield company
 

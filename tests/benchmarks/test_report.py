@@ -1,12 +1,15 @@
 """Turns, medians and tables: what the figures on the page mean."""
 
 from collections import defaultdict
+from operator import methodcaller
+from unittest.mock import Mock
 
 import pytest
 
 from benchmarks import options
 from benchmarks.contender import Took
 from benchmarks.measuring import alternating
+from benchmarks.peers.tolerated import Tolerated
 from benchmarks.report import Row, Section, report, table
 from benchmarks.session import BESIDE_OTHERS, OF_OURS, OF_PROCESSES
 
@@ -48,6 +51,19 @@ def test_who_cannot_do_the_work_has_no_figure() -> None:
 
     assert asked == "ab" + "a" + "a"
     assert took == {"a": Took(1)}
+
+
+def test_the_trouble_of_one_costs_nobody_else_a_figure() -> None:
+    troubles: list[str] = []
+    broken = Mock(chain=Mock(side_effect=TimeoutError("The operation timed out.")))
+    broken.name = "b"
+    sound = Mock(chain=Mock(return_value=Took(1)))
+    sound.name = "a"
+
+    took = alternating([sound, Tolerated(broken, troubles)], methodcaller("chain", 10), repeats=2)
+
+    assert took == {"a": Took(1)}
+    assert troubles == ["b, chain: TimeoutError: The operation timed out."]
 
 
 def test_who_is_very_slow_is_not_asked_again() -> None:
