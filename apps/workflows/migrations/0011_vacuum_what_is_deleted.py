@@ -15,7 +15,7 @@ def _factor(table: str, factor: float) -> str:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("workflows", "0009_schedules")]
+    dependencies = [("workflows", "0010_circuits")]
 
     operations = [
         *(
