@@ -9,17 +9,19 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.apps import apps
 from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import connection
 from django_scopes import scopes_disabled
 
 from apps.observability.models import LogLine
-from apps.workflows.models import Effect, Run
+from apps.workflows.models import Effect, NodeRun, Run
 from apps.workflows.services import retention
 from apps.workflows.services.retention import Forgotten, forget_old_runs
 from apps.workflows.services.unknown_effects import decide_effect
 from apps.workflows.store.database import connection_parameters
+from apps.workflows.store.retention import _DELETIONS
 from apps.workflows.worker.runtime import WorkerRuntime
 from tests.engine.documents import workflow
 from tests.workflows.engine_room import EngineRoom
@@ -87,6 +89,15 @@ def test_an_old_run_leaves_with_everything_that_belongs_to_it(room: EngineRoom, 
 
     assert done == Forgotten(runs=2)
     assert rows_left().keys() <= {"integrations_outboxmessage"}
+
+
+def test_every_table_that_points_to_a_run_is_seen_to() -> None:
+    seen_to = " ".join(_DELETIONS) + "integrations_outboxmessage"  # what was sent stays for people to see
+
+    for model in apps.get_models():
+        pointers = {field.related_model for field in model._meta.fields if field.is_relation}
+        if pointers & {Run, NodeRun} or {"run_id", "node_run_id"} & {field.name for field in model._meta.fields}:
+            assert model._meta.db_table in seen_to
 
 
 def test_a_run_that_ended_lately_or_goes_on_stays(room: EngineRoom, calls: Probes) -> None:

@@ -41,6 +41,7 @@ _DELETIONS = (
     "delete from workflows_signal where run_id = any(%(runs)s)",
     "delete from workflows_contextentry where run_id = any(%(runs)s)",
     "delete from workflows_runevent where run_id = any(%(runs)s)",
+    "update workflows_schedulefire set run_id = null where run_id = any(%(runs)s)",
     "update workflows_run set forked_from_id = null where forked_from_id = any(%(runs)s)",
     "delete from workflows_noderun where run_id = any(%(runs)s)",
     "delete from workflows_run where id = any(%(runs)s)",
