@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from benchmarks.contender import Contender, Took
+from benchmarks.report import OURS, Row
 
 PATIENCE = 12.0  # seconds; a full session with every peer is to take less than a quarter of an hour
 
@@ -34,6 +35,14 @@ def middle(times: Sequence[Took]) -> Took:
         _median_of_known([took.database for took in times]),
         _median_of_known([took.cpu for took in times]),
     )
+
+
+def row_of_times(workload: str, took: dict[str, Took], *, to_reach: float | None, nodes: int) -> Row:
+    """Our seconds for so many nodes, beside those of the others."""
+    ours = took.pop(OURS)
+    others = {name: other.seconds for name, other in took.items()}
+    cpu = ours.cpu and ours.cpu / nodes * 1000
+    return Row(workload, ours.seconds, "s", to_reach, others, database=ours.database, cpu=cpu)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.contender import Contender
-from benchmarks.measuring import alternating
+from benchmarks.measuring import alternating, row_of_times
 from benchmarks.report import OURS, Row
 from benchmarks.sizes import Sizes
 
@@ -35,13 +35,9 @@ def _waiting(contenders: Sequence[Contender], sizes: Sizes) -> Row:
     took = alternating(
         contenders, lambda contender: contender.runs(sizes.runs, WAITING_NODES, WAIT_SECONDS), sizes.repeats
     )
-    ours = took.pop(OURS)
-    return Row(
+    return row_of_times(
         f"D. {sizes.runs} runs of {WAITING_NODES} nodes that wait {WAIT_SECONDS * 1000:.0f} ms",
-        ours.seconds,
-        "s",
-        WAITING_TO_REACH if sizes.runs >= 200 else None,  # noqa: PLR2004
-        {name: other.seconds for name, other in took.items()},
-        database=ours.database,
-        cpu=ours.cpu and ours.cpu / (sizes.runs * WAITING_NODES) * 1000,
+        took,
+        to_reach=WAITING_TO_REACH if sizes.runs >= 200 else None,  # noqa: PLR2004
+        nodes=sizes.runs * WAITING_NODES,
     )
