@@ -325,6 +325,22 @@ def test_a_schedule_is_fired_for_its_own_organization(room: EngineRoom, other_or
     assert elsewhere.run(fire.run_id).organization_id == other_organization.pk  # type: ignore[arg-type]
 
 
+def test_what_came_of_times_long_ago_is_forgotten_and_what_goes_on_is_not(room: EngineRoom) -> None:
+    over, going_on = room.schedule(ONE), room.schedule(LONG)
+    for schedule in (over, going_on):
+        firing.fire_now(schedule.pk, by="test")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update workflows_schedulefire set is_open = schedule_id = %s,"
+            " created_at = created_at - interval '91 days'",
+            [going_on.pk],
+        )
+
+    assert firing.forget_old_fires() == 1
+
+    assert (len(room.fires(over)), len(room.fires(going_on))) == (0, 1)
+
+
 def freeze(schedule: Schedule) -> None:
     """No further time comes."""
     with transaction() as tx:

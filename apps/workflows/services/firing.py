@@ -33,6 +33,7 @@ LATE = timedelta(minutes=1)  # a time that is fired later than this was missed, 
 MOST_CAUGHT_UP = 10
 MOST_IN_TIME = 120  # times of one schedule in one round
 MOST_QUEUED = 10
+KEPT_DAYS = 90
 TRIGGER = "schedule"
 
 CatchUp, Overlap, Outcome = Schedule.CatchUp, Schedule.Overlap, ScheduleFire.Outcome
@@ -94,6 +95,12 @@ def fire_now(schedule: UUID, *, by: str) -> UUID:
         raise Invalid(str(error), code=error.code) from None
     after_commit(partial(_tell, started))
     return run
+
+
+def forget_old_fires() -> int:
+    """Deletes a batch of what came of times long ago; gives how many. What still goes on stays."""
+    with transaction() as tx:
+        return schedules.forget(tx, KEPT_DAYS)
 
 
 def times_to_fire(schedule: DueSchedule) -> list[datetime]:

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from apps.accounts.services import expiry
 from apps.common.database import release_connection
-from apps.workflows.services import attempts, recovery
+from apps.workflows.services import attempts, firing, recovery
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.retention import forget_old_runs
@@ -132,6 +132,7 @@ class WorkerRuntime:
     def _tidy(self) -> None:
         if self.liveness.leads:
             expiry.forget_expired()
+            firing.forget_old_fires()
             if days := settings.ORCHESTRA_RETENTION_DAYS:
                 forget_old_runs(timedelta(days=days), go_on=self._may_tidy)
 
