@@ -25,9 +25,9 @@ from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.inputs import accepted_input
 from apps.workflows.services.runs import tell_of_start
 from apps.workflows.services.transition.transition import Transition
-from apps.workflows.store import definitions, forks, progress, writing
+from apps.workflows.store import clock, definitions, forks, progress, writing
 from apps.workflows.store.database import Transaction, after_commit, patiently, transaction
-from apps.workflows.store.rows import ContextRow
+from apps.workflows.store.rows import ContextRow, RunRow
 from apps.workflows.store.values import Packer, read_value
 
 
@@ -101,23 +101,25 @@ class _Fork:
 
     def _add_run(self, tx: Transaction, prefix: _Prefix) -> None:
         packer = Packer(self.run.organization_id)
-        definitions.insert_run(
-            tx,
+        row = RunRow(
             id=self.id,
-            organization=self.run.organization_id,
-            workflow=self.version.workflow_id,
-            version=self.version.pk,
+            organization_id=self.run.organization_id,
+            version_id=self.version.pk,
+            workflow_id=self.version.workflow_id,
             name=self.compiled.definition.name,
             input=packer.pack(self.input),
             priority=self.run.priority,
+            created_by=self.by,
+            now=clock.now(tx),
+        )
+        new = writing.NewRun(
             labels=self.run.labels,
             trigger="fork",
-            created_by=self.by,
+            timeout=self.compiled.definition.timeout,
             forked_from=self.run.pk,
             forked_at=prefix.before - 1,
-            timeout=self.compiled.definition.timeout,
         )
-        packer.write(tx)
+        writing.add(tx, row, {}, writing.Decided(blobs=packer.records()), new)
 
     def _copy(self, tx: Transaction, prefix: _Prefix, marking: Marking) -> None:
         ids = {old: uuid7() for old in forks.with_items(tx, prefix.visits)}

@@ -80,11 +80,11 @@ where id = %(run)s and revision = %(revision)s returning id
 """
 _NEW_RUN = """
 insert into workflows_run (id, organization_id, workflow_id, version_id, name, status, input, marking, priority, labels,
-    trigger, created_by, parent_id, parent_node_id, nesting, last_seq, revision, visits, output, error, started_at,
-    finished_at, cost_usd, tokens, deadline_at)
+    trigger, created_by, parent_id, parent_node_id, nesting, forked_from_id, forked_at, last_seq, revision, visits,
+    output, error, started_at, finished_at, cost_usd, tokens, deadline_at)
 values (%(run)s, %(organization)s, %(workflow)s, %(version)s, %(name)s, %(status)s, %(input)s, %(marking)s,
     %(priority)s, %(labels)s::jsonb, %(trigger)s, %(created_by)s, %(parent)s, %(parent_node)s, %(nesting)s,
-    %(last_seq)s, %(revision)s, %(visits)s, %(output)s, %(error)s, %(started_at)s,
+    %(forked_from)s, %(forked_at)s, %(last_seq)s, %(revision)s, %(visits)s, %(output)s, %(error)s, %(started_at)s,
     case when %(over)s then clock_timestamp() end, 0, 0,
     clock_timestamp() + make_interval(secs => %(timeout)s::float8))
 on conflict (id) do nothing returning id
@@ -115,6 +115,8 @@ class NewRun:
     labels: Mapping[str, str] = field(default_factory=dict)
     trigger: str
     timeout: float | None = None  # seconds
+    forked_from: UUID | None = None
+    forked_at: int | None = None  # the last event of the other run that this one takes over
 
 
 def write(tx: Transaction, run: RunRow, marking: dict[str, Any], decided: Decided) -> None:
@@ -147,6 +149,8 @@ def add(tx: Transaction, run: RunRow, marking: dict[str, Any], decided: Decided,
         "parent_node": run.parent_node_id,
         "nesting": run.nesting,
         "timeout": new.timeout,
+        "forked_from": new.forked_from,
+        "forked_at": new.forked_at,
     }
     tx.last(_statement(_NEW_RUN, tuple(texts)), **texts, **_run(run, marking), **once)
 
