@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.workflows.api import effects, health, older, people, runs, schedules, tasks, templates, workflows
+from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
 
 older_addresses = [
     path("workflows", older.OlderWorkflowsView.as_view(schema=None)),
@@ -23,13 +23,17 @@ urlpatterns = [
     path("ready", health.ready),
     path("v1/workflows", workflows.WorkflowsView.as_view()),
     path("v1/workflows/validate", workflows.ValidateView.as_view()),
+    path("v1/workflows/convert", drafts.ConvertView.as_view()),
     path("v1/workflows/<str:ref>", workflows.OneWorkflowView.as_view()),
+    path("v1/workflows/<str:ref>/draft", drafts.OneDraftView.as_view()),
+    path("v1/workflows/<str:ref>/draft/publish", drafts.PublishDraftView.as_view()),
     path("v1/workflows/<str:ref>/versions", workflows.VersionsView.as_view()),
     path("v1/workflows/<str:ref>/versions/<int:number>", workflows.OneVersionView.as_view()),
     path("v1/workflows/<str:ref>/versions/<int:number>/publish", workflows.PublishView.as_view()),
     path("v1/workflows/<str:ref>/versions/<int:before>/diff/<int:after>", workflows.VersionsDiffView.as_view()),
     path("v1/workflows/<str:ref>/export", workflows.ExportView.as_view()),
     path("v1/workflows/<str:ref>/run", workflows.RunWorkflowView.as_view()),
+    path("v1/node-types", drafts.NodeTypesView.as_view()),
     path("v1/runs", runs.RunsView.as_view()),
     path("v1/runs/<str:ref>", runs.OneRunView.as_view()),
     path("v1/runs/<str:ref>/nodes", runs.NodesView.as_view()),

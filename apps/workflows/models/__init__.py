@@ -2,6 +2,7 @@
 
 from apps.workflows.models.circuits import Circuit
 from apps.workflows.models.definitions import Workflow, WorkflowVersion
+from apps.workflows.models.drafts import Draft
 from apps.workflows.models.effects import Effect
 from apps.workflows.models.people import Approval, Signal
 from apps.workflows.models.progress import Attempt, Blob, ContextEntry, JournalEntry, NodeRun, Run, RunEvent
@@ -14,6 +15,7 @@ __all__ = [
     "Blob",
     "Circuit",
     "ContextEntry",
+    "Draft",
     "Effect",
     "JournalEntry",
     "NodeRun",

@@ -61,6 +61,15 @@ def check_definition(document: JSON, *, at: str = "") -> Checked:
     return Checked(compiled, loaded.dialect, [loaded.relocate(warning) for warning in compiled.warnings])
 
 
+def canonical_form(document: JSON) -> tuple[str, JSON]:
+    """The dialect of a document, and the document in canonical form; raises Invalid. Names are not checked."""
+    try:
+        loaded = dialects.load(document, node_classes=node_classes())
+    except DefinitionError as error:
+        raise invalid_definition(error) from None
+    return loaded.dialect, loaded.definition.document()
+
+
 def invalid_definition(error: DefinitionError, at: str = "") -> Invalid:
     """The API's error for a document that cannot be used."""
     count = len(error.issues)
