@@ -1,0 +1,30 @@
+"""Static files with a hash in their names, compressed, which a browser may keep for ever."""
+
+from pathlib import Path
+from typing import Any
+
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+
+class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc] # WhiteNoise has no types
+    """Names files as `collectstatic` left them; what it has not seen keeps its plain name, and is served all the same.
+
+    So a page is never broken by a missing manifest: a fresh clone, the tests and development serve from the sources.
+    """
+
+    support_js_module_import_aggregation = True  # `import "./x.js"` in our modules names the hashed file too
+
+    def stored_name(self, name: str) -> str:
+        """Give the hashed name where there is one."""
+        clean = self.clean_name(name)
+        return str(self.hashed_files.get(self.hash_key(clean), clean))
+
+
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
+    """Serves them with the sources behind; where nothing has been collected yet it does not complain."""
+
+    def add_files(self, root: str | Path, prefix: str | None = None) -> Any:
+        """Take in a directory, if it is there."""
+        if Path(root).is_dir():
+            super().add_files(str(root), prefix=prefix)
