@@ -76,7 +76,8 @@ AUTH_USER_MODEL = "accounts.User"
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-LOGIN_URL = "/admin/login/"
+LOGIN_URL = "/accounts/login"
+LOGIN_REDIRECT_URL = "/"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -89,6 +90,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_scopes",
+    "allauth",
+    "allauth.account",
     "orchestra",
     "apps.common.apps.CommonConfig",
     "apps.accounts.apps.AccountsConfig",
@@ -101,13 +104,15 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.common.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.common.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.accounts.middleware.one_time_sign_in",
     "apps.common.middleware.across_organizations",
 ]
 
@@ -121,6 +126,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.accounts.shell.shell",
             ],
         },
     },
@@ -136,9 +142,27 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# Static files: WhiteNoise serves them from the packages, no collectstatic needed.
+# Signing in. Nobody signs up alone; limits are ours (RATE_LIMITS in apps/accounts/access.py), not allauth's.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+ACCOUNT_RATE_LIMITS = False
+EMAIL_URL: str = env.str("EMAIL_URL", default="")  # without it nothing is mailed
+vars().update(environ.Env.email_url_config(EMAIL_URL or "dummymail://"))
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="orchestra@localhost")
+
+# Static files: WhiteNoise serves what `collectstatic` put into STATIC_ROOT, with a hash in the name, compressed and to
+# be kept for ever; what is not there comes from the sources. `bin/up` collects when something has changed.
 STATIC_URL = "/static/"
-STATIC_ROOT: str | None = env.str("STATIC_ROOT", default=None)  # for collectstatic, where a proxy serves them
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default="") or ORCHESTRA_HOME / "static")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "apps.common.static_files.HashedFiles"},
+}
 STATICFILES_DIRS = [path for path in (BASE_DIR / "static",) if path.is_dir()]
 WHITENOISE_USE_FINDERS = True
 

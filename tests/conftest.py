@@ -29,6 +29,7 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 def pytest_configure(config: pytest.Config) -> None:
     """Hash passwords at once: a real hash takes most of a second by design."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STATIC_ROOT = HOMES / "no-static"  # what `bin/up` collected may be older than the sources
     if not hasattr(config, "workerinput"):  # once, before several processes start
         _remove_left_behind()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.test import Client
 from django_scopes import scope, scopes_disabled
 from rest_framework.test import APIClient
 
@@ -79,6 +80,29 @@ def bob(organization: Organization) -> Actor:
 def charlie(other_organization: Organization) -> Actor:
     """The owner of Globex, with no access to Acme."""
     return make_actor("charlie", other_organization, Role.OWNER)
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Clients that have signed in as people do, for tests of pages."""
+
+    owner: Client
+    viewer: Client
+    stranger: Client  # the owner of another organization
+    anonymous: Client
+
+
+def signed_in(actor: Actor) -> Client:
+    """Give a client with a session, which asks for pages as a browser does."""
+    client = Client(headers={"Accept": "text/html"})
+    client.force_login(actor.user)
+    return client
+
+
+@pytest.fixture
+def browser(alice: Actor, bob: Actor, charlie: Actor) -> Browser:
+    """Alice, Bob, Charlie and nobody, each in a browser of their own."""
+    return Browser(signed_in(alice), signed_in(bob), signed_in(charlie), Client(headers={"Accept": "text/html"}))
 
 
 @pytest.fixture

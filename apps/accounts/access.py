@@ -1,5 +1,6 @@
 """For which organization somebody acts and what they may do there: the gate in front of every endpoint."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -248,6 +249,11 @@ def bucket(group: str, whose: str) -> Bucket:
     """Give the limit of a group as it counts for one caller."""
     configured = {**RATE_LIMITS, **getattr(settings, "ORCHESTRA_RATE_LIMITS", {})}
     return f"{group}:{whose}", parse_limit(configured[group])
+
+
+def account_bucket(username: str) -> Bucket:
+    """Give the limit of wrong passwords for one account; a name that nobody has counts like any other."""
+    return bucket("account", hashlib.sha256(username.casefold().encode()).hexdigest())
 
 
 def refuse_excess(verdict: limits.Verdict) -> None:

@@ -1,4 +1,4 @@
-"""The addresses of tokens, keys, and who one is."""
+"""The addresses of signing in, tokens, keys, and who one is."""
 
 from django.urls import path
 
@@ -6,8 +6,29 @@ from apps.accounts import (
     api,
     schema,  # noqa: F401 - describes signing in to the OpenAPI generator, which only a process with addresses needs
 )
+from apps.accounts.views import kitchen_sink, organizations, sign_in
+
+# The names are those that allauth looks for.
+pages = [
+    path("accounts/login", sign_in.sign_in, name="account_login"),
+    path("accounts/logout", sign_in.sign_out, name="account_logout"),
+    path("accounts/inactive", sign_in.inactive, name="account_inactive"),
+    path("accounts/password/change", sign_in.change_password, name="account_change_password"),
+    path("accounts/password/set", sign_in.set_password, name="account_set_password"),
+    path("accounts/password/reset", sign_in.reset_password, name="account_reset_password"),
+    path("accounts/password/reset/sent", sign_in.reset_done, name="account_reset_password_done"),
+    path("accounts/password/reset/done", sign_in.reset_from_key_done, name="account_reset_password_from_key_done"),
+    path(
+        "accounts/password/reset/<str:uidb36>-<str:key>",
+        sign_in.reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path("ui", kitchen_sink.kitchen_sink),
+    path("accounts/organization", organizations.switch, name="switch_organization"),
+]
 
 urlpatterns = [
+    *pages,
     path("v1/auth/token", api.TokenView.as_view()),
     path("v1/auth/token/refresh", api.TokenRefreshView.as_view()),
     path("v1/auth/token/revoke", api.TokenRevokeView.as_view()),

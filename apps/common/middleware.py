@@ -17,7 +17,7 @@ from apps.common.errors import DomainError
 from apps.common.ids import uuid7
 from apps.common.json import MAX_BYTES
 from apps.common.parsers import read_body
-from apps.common.problems import as_domain_error, problem_response
+from apps.common.problems import answer_error, as_domain_error
 
 GetResponse: TypeAlias = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -50,7 +50,7 @@ class RequestMiddleware:
             read_chunks(request)
             response = preflight(request) or self.get_response(request)
         except DomainError as error:
-            response = problem_response(request, error)
+            response = answer_error(request, error)
         assert isinstance(response, HttpResponseBase)  # noqa: S101 - tells the type checker which of the two it is
         return finish(request, response, started)
 
@@ -63,7 +63,7 @@ class RequestMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer what a view outside of REST framework raised on purpose."""
         error = as_domain_error(exception)
-        return problem_response(request, error) if error else None
+        return answer_error(request, error) if error else None
 
 
 def begin(request: HttpRequest) -> float:

@@ -13,12 +13,12 @@ import structlog
 from django.core import exceptions as django_exceptions
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
-from django.views import defaults
 from rest_framework import exceptions as rest_exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common import json
+from apps.common.error_pages import error_page
 from apps.common.errors import (
     BadRequest,
     Conflict,
@@ -198,40 +198,35 @@ def _headers(error: DomainError) -> Iterator[tuple[str, str]]:
 # What Django calls when an error leaves the views (see orchestra/urls.py and CSRF_FAILURE_VIEW). Pages stay pages.
 
 
+def answer_error(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """Answer with an error outside of REST framework's views: a page for a browser, a document for a program."""
+    return error_page(request, error) if wants_page(request) else problem_response(request, error)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself finds malformed."""
-    if wants_page(request):
-        return defaults.bad_request(request, exception)
-    return problem_response(request, as_domain_error(exception) or BadRequest("The request cannot be read."))
+    return answer_error(request, as_domain_error(exception) or BadRequest("The request cannot be read."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself forbids."""
-    if wants_page(request):
-        return defaults.permission_denied(request, exception)
-    return problem_response(request, PermissionDenied("This is not allowed."))
+    return answer_error(request, as_domain_error(exception) or PermissionDenied("This is not allowed."))
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that does not exist."""
-    if wants_page(request):
-        return defaults.page_not_found(request, exception)
-    return problem_response(request, NotFound("There is nothing at this address."))
+    return answer_error(request, as_domain_error(exception) or NotFound("There is nothing at this address."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an exception nobody caught; the database's silence is one that was foreseen."""
-    error = as_domain_error(sys.exc_info()[1])
-    if error is None and wants_page(request):
-        return defaults.server_error(request)
     mistake = Unexpected("Something went wrong on our side. The log has it under the request id.")
-    return problem_response(request, error or mistake)
+    return answer_error(request, as_domain_error(sys.exc_info()[1]) or mistake)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form or session request without its CSRF token."""
-    error = PermissionDenied(f"The CSRF check failed: {reason}", code="csrf_failed")
-    return problem_response(request, error)
+    return answer_error(request, PermissionDenied(f"The CSRF check failed: {reason}", code="csrf_failed"))
 
 
 def wants_page(request: HttpRequest) -> bool:

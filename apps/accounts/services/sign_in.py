@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.accounts import selectors, tokens
-from apps.accounts.access import bucket, refuse_excess
+from apps.accounts.access import account_bucket, refuse_excess
 from apps.accounts.models import RefreshToken, User
 from apps.common import limits
 from apps.common.clock import now
@@ -40,7 +40,7 @@ class TokenPair:
 
 def sign_in(*, username: str, password: str, address: str) -> TokenPair:
     """Give tokens for a name and a password; after five wrong ones the account rests for a while."""
-    account = bucket("account", hashlib.sha256(username.casefold().encode()).hexdigest())
+    account = account_bucket(username)
     refuse_excess(limits.hit([account]))
     user = authenticate(username=username, password=password)
     if not isinstance(user, User):
