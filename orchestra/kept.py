@@ -20,8 +20,8 @@ ROWS_THAT_LET_IN = """
 class Kept:
     """What need not be prepared again.
 
-    The file `prepared` holds a digest of what brings migrations and demo workflows, of the database's address, and of
-    the rows that let the owner in: when the digest is the same, there is nothing to prepare.
+    The file `prepared` holds a digest of what brings migrations, demo workflows and static files, of the database's
+    address, and of the rows that let the owner in: when the digest is the same, there is nothing to prepare.
     """
 
     def __init__(self, home: Path, database_url: str, *, demo: bool) -> None:
@@ -29,12 +29,13 @@ class Kept:
         self.database_url = database_url
         self.demo = demo
         self.code = self._digest_of_code()
-        self.same_code = self._read()[0] == self.code
+        collected = (settings.STATIC_ROOT / "staticfiles.json").exists()
+        self.same_code = collected and self._read()[0] == self.code
 
     def access(self) -> Access | None:
         """Give what access.json says while all of it still works."""
         known = read_access(self.home)
-        return known if known and self._read() == [self.code, self._digest_of_rows(known)] else None
+        return known if known and self.same_code and self._read() == [self.code, self._digest_of_rows(known)] else None
 
     def remember(self, access: Access) -> None:
         """Write down that everything is prepared."""
@@ -50,8 +51,10 @@ class Kept:
         apps = settings.BASE_DIR / "apps"
         migrations = sorted(str(path.relative_to(apps)) for path in apps.glob("*/migrations/*.py"))
         gallery = sorted(path for path in (apps / "workflows" / "gallery").rglob("*") if path.is_file() and self.demo)
-        packages = settings.BASE_DIR / "requirements.txt"
-        return digest(self.database_url, *migrations, *(path.read_text() for path in (packages, *gallery)))
+        static = sorted(path for path in (settings.BASE_DIR / "static").rglob("*") if path.is_file())
+        files = (settings.BASE_DIR / "requirements.txt", *gallery, *static)
+        contents = (f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+        return digest(self.database_url, str(settings.STATIC_ROOT), *migrations, *contents)
 
     def _digest_of_rows(self, access: Access) -> str:
         public_id = "".join(access.api_key.split("_")[2:3])

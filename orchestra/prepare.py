@@ -20,10 +20,18 @@ from apps.workflows.services.gallery import load_demos
 from orchestra.access import Access, read_access, write_access
 from orchestra.connect import point_django_at
 
-__all__ = ["load_demo_workflows", "migrate", "pending_migrations", "point_django_at", "renew_access"]
+__all__ = [
+    "collect_static_files",
+    "load_demo_workflows",
+    "migrate",
+    "pending_migrations",
+    "point_django_at",
+    "renew_access",
+]
 
 FIRST_ORGANIZATION = "Default"
 FIRST_OWNER = "owner"
+OF_PACKAGES = ["account", "admin", "drf_spectacular_sidecar", "rest_framework"]
 KEY_RENEWAL = timedelta(days=30)  # a key that ends sooner is replaced
 
 
@@ -36,6 +44,15 @@ def pending_migrations() -> int:
 def migrate() -> None:
     """Apply every migration."""
     call_command("migrate", interactive=False, verbosity=0)
+
+
+def collect_static_files() -> None:
+    """Put what our pages need into STATIC_ROOT, with hashed names and compressed.
+
+    The files of packages (the admin pages, the API documentation) are served as they are: to compress their megabytes
+    would take longer than the rest of a first start.
+    """
+    call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=OF_PACKAGES)
 
 
 def load_demo_workflows(slug: str) -> None:

@@ -150,6 +150,7 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_RATE_LIMITS = False
 EMAIL_URL: str = env.str("EMAIL_URL", default="")  # without it nothing is mailed
 vars().update(environ.Env.email_url_config(EMAIL_URL or "dummymail://"))

@@ -3,7 +3,7 @@
 1. Take the lock of ORCHESTRA_HOME: a second `up` says where the first one is and ends.
 2. End what a killed `up` left running.
 3. Start PostgreSQL and Valkey, unless DATABASE_URL and REDIS_URL name others.
-4. Migrate; create the first organization, its owner and a key.
+4. Migrate; collect static files; create the first organization, its owner and a key.
 5. Start web and workers; when nothing has changed since the last start, side by side with 3 and without 4.
 6. Say where everything is, and keep it running until Ctrl-C.
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+from apps.accounts.one_time_links import make_link
 from orchestra import demo, embedded, settings
 from orchestra.access import Access, read_access, write_access
 from orchestra.kept import Kept
@@ -107,7 +108,7 @@ class Up:
     def point_to_the_first(self) -> int:
         """Tell where the Orchestra is that runs already."""
         known = read_access(self.home)
-        where = f" at {known.url}" if known else ""
+        where = f" at {self.sign_in_link(known)}" if known else ""
         self.terminal.line(f"Orchestra runs already{where} (state in {self.home}). Stop it there with Ctrl-C.")
         return 0
 
@@ -190,6 +191,8 @@ class Up:
         count = prepare.pending_migrations()
         report.text = f"applying {count} migrations"
         prepare.migrate()
+        report.text = "collecting what browsers load"
+        prepare.collect_static_files()
         report.text = "preparing organization and key"
         own_database = any(isinstance(server, embedded.Postgres) for server in self.servers)
         access: Access = prepare.renew_access(self.home, self.url, own_database=own_database)
@@ -242,10 +245,17 @@ class Up:
 
     def show(self, access: Access) -> None:
         """Print where everything is and lines to paste."""
-        for line in welcome(access):
+        link = self.sign_in_link(access)
+        for line in welcome(access, link):
             self.terminal.line(line)
         if self.options.open_browser:
-            webbrowser.open(f"{self.url}/v1/docs")
+            webbrowser.open(link)
+
+    def sign_in_link(self, access: Access) -> str:
+        """Give a link that signs the owner in, once; elsewhere than on this machine it would not."""
+        if not access.url.startswith(("http://127.0.0.1:", "http://localhost:")):
+            return access.url
+        return f"{access.url}/?t={make_link(self.home, access.username)}"
 
     def wait(self) -> None:
         """Stay until somebody stops us; the children restart by themselves."""

@@ -12,11 +12,13 @@ HELLO = {
 }
 
 
-def welcome(access: Access) -> Iterator[str]:
+def welcome(access: Access, link: str) -> Iterator[str]:
     """Say where everything is, and give lines to paste."""
     yield from box(
         f"Orchestra is ready: {access.url}",
         "",
+        f"Open        {link}",
+        *(["            (signs you in: once, on this machine, within 10 minutes)"] if link != access.url else []),
         f"API docs    {access.url}/v1/docs",
         f"Admin       {access.url}/admin/",
         f"Sign in     {access.username} / {access.password or '(the password you chose)'}",

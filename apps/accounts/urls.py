@@ -1,6 +1,6 @@
 """The addresses of signing in, tokens, keys, and who one is."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from apps.accounts import (
     api,
@@ -18,8 +18,8 @@ pages = [
     path("accounts/password/reset", sign_in.reset_password, name="account_reset_password"),
     path("accounts/password/reset/sent", sign_in.reset_done, name="account_reset_password_done"),
     path("accounts/password/reset/done", sign_in.reset_from_key_done, name="account_reset_password_from_key_done"),
-    path(
-        "accounts/password/reset/<str:uidb36>-<str:key>",
+    re_path(
+        r"^accounts/password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[^/]+)$",
         sign_in.reset_from_key,
         name="account_reset_password_from_key",
     ),
