@@ -6,7 +6,7 @@ from apps.accounts import (
     api,
     schema,  # noqa: F401 - describes signing in to the OpenAPI generator, which only a process with addresses needs
 )
-from apps.accounts.views import kitchen_sink, organizations, sign_in
+from apps.accounts.views import kitchen_sink, organizations, palette, sign_in
 
 # The names are those that allauth looks for.
 pages = [
@@ -23,6 +23,7 @@ pages = [
         sign_in.reset_from_key,
         name="account_reset_password_from_key",
     ),
+    path("go", palette.search),
     path("ui", kitchen_sink.kitchen_sink),
     path("accounts/organization", organizations.switch, name="switch_organization"),
 ]

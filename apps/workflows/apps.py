@@ -4,3 +4,12 @@ from django.apps import AppConfig
 class WorkflowsConfig(AppConfig):
     name = "apps.workflows"
     label = "workflows"
+
+    def ready(self) -> None:
+        """Put this app's figures and things into the frame of every page."""
+        from apps.common import navigation, palette  # noqa: PLC0415
+        from apps.workflows import finding  # noqa: PLC0415 - models are ready only now
+
+        navigation.register_badge("approvals", finding.count_questions)
+        palette.register_search("runs", finding.find_runs)
+        palette.register_search("workflows", finding.find_workflows)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from django import template
 from django.template.loader import render_to_string
@@ -18,6 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.common import json
+from apps.common.ids import short_id
 
 register = template.Library()
 
@@ -144,13 +144,7 @@ def figure(number: float | None) -> str:
     return NOTHING if number is None else f"{number:,}"
 
 
-@register.filter
-def short_id(value: UUID | str) -> str:
-    """Give the end of an id, which differs where the beginning is the time."""
-    text = str(value)
-    prefix, _, rest = text.rpartition("_")
-    tail = rest.replace("-", "")[-8:]
-    return f"{prefix}_{tail}" if prefix else tail
+register.filter("short_id", short_id)
 
 
 @register.filter
