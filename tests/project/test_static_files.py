@@ -1,0 +1,101 @@
+"""Static files: hashed, compressed and kept for ever once they are collected; served from the sources before."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.http.response import HttpResponseBase
+from django.test import Client
+
+from apps.common.static_files import HashedFiles
+from orchestra import settings as own_settings
+from orchestra.kept import Kept
+from orchestra.prepare import collect_static_files
+
+
+@pytest.fixture
+def collected(settings, tmp_path, monkeypatch) -> Path:
+    settings.STATIC_ROOT = tmp_path / "static"
+    monkeypatch.setattr(staticfiles_storage, "_wrapped", HashedFiles())
+    collect_static_files()
+    return settings.STATIC_ROOT
+
+
+def files_of_a_page(client: Client) -> list[str]:
+    page = client.get("/accounts/login").content.decode()
+    return re.findall(r'(?:href|src)="(/static/[^"#]+)', page)
+
+
+def get(client: Client, file: str) -> HttpResponseBase:
+    answer = client.get(file)
+    answer.close()
+    return answer
+
+
+def test_what_was_collected_is_compressed_and_kept_for_ever(db, collected):
+    client = Client(headers={"Accept-Encoding": "gzip"})
+    files = files_of_a_page(client)
+
+    assert len(files) >= 4
+    for file in files:
+        answer = get(client, file)
+        assert re.search(r"\.[0-9a-f]{12}\.", file)
+        assert "immutable" in answer["Cache-Control"]
+        assert answer["Content-Encoding"] == "gzip"
+
+
+def test_a_module_names_the_hashed_modules_it_imports(collected):
+    app = collected / "js" / Path(staticfiles_storage.stored_name("js/app.js")).name
+
+    imported = re.findall(r'(?:from|import\() ?"\./([^"]+)"', app.read_text())
+
+    assert len(imported) >= 5
+    assert all((collected / "js" / name).exists() and name.count(".") == 2 for name in imported)
+
+
+def test_a_page_works_before_anything_is_collected(db, client):
+    files = files_of_a_page(client)
+
+    assert "/static/css/app.css" in files
+    assert {get(client, file).status_code for file in files} == {200}
+
+
+def test_the_files_of_packages_are_left_where_they_are(collected):
+    assert not (collected / "admin").exists()
+    assert staticfiles_storage.url("admin/css/base.css") == "/static/admin/css/base.css"
+
+
+def test_what_a_page_loads_first_is_small(collected):
+    size = {path.name: path.stat().st_size for path in collected.rglob("*.gz")}
+    hashed = {name: bytes_ for name, bytes_ in size.items() if re.search(r"\.[0-9a-f]{12}\.", name)}
+
+    styles = sum(bytes_ for name, bytes_ in hashed.items() if name.endswith(".css.gz"))
+    scripts = sum(bytes_ for name, bytes_ in hashed.items() if name.endswith(".js.gz") and "builder" not in name)
+    assert styles <= 10_000
+    assert scripts <= 25_000
+
+
+def test_a_changed_file_is_collected_at_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_settings, "BASE_DIR", tmp_path)
+    monkeypatch.setattr(own_settings, "STATIC_ROOT", tmp_path / "collected")
+    style = tmp_path / "static" / "app.css"
+    style.parent.mkdir()
+    style.write_text("a {}")
+    (tmp_path / "requirements.txt").touch()
+    before = Kept(tmp_path, "postgresql://", demo=False).code
+
+    style.write_text("b {}")
+
+    assert Kept(tmp_path, "postgresql://", demo=False).code != before
+
+
+def test_nothing_is_kept_when_what_was_collected_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_settings, "STATIC_ROOT", tmp_path)
+    (tmp_path / "staticfiles.json").touch()
+    (tmp_path / "prepared").write_text(Kept(tmp_path, "postgresql://", demo=False).code)
+    assert Kept(tmp_path, "postgresql://", demo=False).same_code
+
+    (tmp_path / "staticfiles.json").unlink()
+
+    assert not Kept(tmp_path, "postgresql://", demo=False).same_code
