@@ -15,9 +15,9 @@ def count_questions() -> int:
 
 def find_workflows(text: str, most: int) -> Iterator[Found]:
     """Find workflows by a part of their name."""
-    found = selectors.workflows().filter(name__icontains=text).order_by("name").values_list("id", "name")
-    for workflow, name in found[:most]:
-        yield Found(name, "Workflow", "workflow", f"/workflows/{workflow}")
+    found = selectors.workflows().filter(name__icontains=text).order_by("name").values_list("name", flat=True)
+    for name in found[:most]:
+        yield Found(name, "Workflow", "workflow", f"/workflows/{name}")
 
 
 def find_runs(text: str, _most: int) -> Iterator[Found]:

@@ -140,12 +140,12 @@ def test_the_frame_around_a_page_takes_few_queries(browser, django_assert_max_nu
 
 def test_the_palette_finds_what_belongs_to_the_organization(browser, alice, charlie):
     for actor in (alice, charlie):
-        document = {"name": f"Brief of {actor.user.username}", "nodes": {"go": {"type": "agent", "agent": "echo"}}}
-        assert actor.client.post("/v1/workflows", {"definition": document}, format="json").status_code == 201
+        document = {"name": f"brief-of-{actor.user.username}", "nodes": {"go": {"type": "agent", "agent": "echo"}}}
+        assert actor.client.post("/v1/workflows", document, format="json").status_code == 201
 
     found = browser.owner.get("/go?q=brief").json()["items"]
 
-    assert [(one["label"], one["kind"]) for one in found] == [("Brief of alice", "Workflow")]
+    assert [(one["label"], one["url"]) for one in found] == [("brief-of-alice", "/workflows/brief-of-alice")]
     assert browser.owner.get("/go?q=").json()["items"] == []
     assert browser.anonymous.get("/go?q=brief").status_code == 302
 
