@@ -165,6 +165,10 @@ STORAGES = {
     "staticfiles": {"BACKEND": "apps.common.static_files.HashedFiles"},
 }
 STATICFILES_DIRS = [path for path in (BASE_DIR / "static",) if path.is_dir()]
+STATICFILES_FINDERS = [
+    "apps.common.static_files.BuiltFiles",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+]
 WHITENOISE_USE_FINDERS = True
 
 # Browser protection. The cookies are Secure when the public address is https.

@@ -1,8 +1,10 @@
 """Static files with a hash in their names, compressed, which a browser may keep for ever."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from django.contrib.staticfiles.finders import FileSystemFinder
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -28,3 +30,15 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
         """Take in a directory, if it is there."""
         if Path(root).is_dir():
             super().add_files(str(root), prefix=prefix)
+
+
+class BuiltFiles(FileSystemFinder):
+    """Finds what browsers get, and not the sources in `static/src` that some of it is built from."""
+
+    def list(self, ignore_patterns: Iterable[str] | None) -> Iterable[Any]:
+        """Give every file but those of sources and of what they need to be built."""
+        return super().list([*(ignore_patterns or ()), "src"])
+
+    def find(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        """Give the place of a file; none for a source."""
+        return [] if path.startswith("src/") else super().find(path, *args, **kwargs)
