@@ -10,7 +10,7 @@ from apps.workflows import selectors
 
 def count_questions() -> int:
     """Count the approvals that wait for somebody."""
-    return selectors.approvals().count()
+    return selectors.count_open_approvals()
 
 
 def find_workflows(text: str, most: int) -> Iterator[Found]:

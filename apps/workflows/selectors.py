@@ -183,6 +183,16 @@ def approvals(*, statuses: Sequence[str] = (Approval.Status.OPEN,)) -> QuerySet[
     return Approval.objects.filter(status__in=statuses).select_related("run", "node_run")
 
 
+def approvals_for(username: str) -> QuerySet[Approval]:
+    """The open questions that name this person."""
+    return approvals().filter(assignees__contains=[username])
+
+
+def count_open_approvals(most: int = 100) -> int:
+    """How many questions wait for somebody; counted up to `most`."""
+    return Approval.objects.filter(status=Approval.Status.OPEN).order_by()[:most].count()
+
+
 def find_approval(ref: str) -> Approval:
     """The approval with this id or unique ending of one; raises NotFound."""
     return find_by_id(Approval.objects.select_related("run", "node_run"), ref)

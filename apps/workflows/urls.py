@@ -3,6 +3,12 @@
 from django.urls import path
 
 from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
+from apps.workflows.views import approvals as approval_pages
+
+pages = [
+    path("approvals", approval_pages.inbox, name="approvals"),
+    path("approvals/<str:ref>", approval_pages.question, name="approval"),
+]
 
 older_addresses = [
     path("workflows", older.OlderWorkflowsView.as_view(schema=None)),
@@ -19,6 +25,7 @@ older_addresses = [
 ]
 
 urlpatterns = [
+    *pages,
     path("health", health.health),
     path("ready", health.ready),
     path("v1/workflows", workflows.WorkflowsView.as_view()),

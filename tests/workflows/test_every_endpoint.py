@@ -147,9 +147,11 @@ OPEN = {("get", "health"), ("get", "ready")}
 
 
 def endpoints() -> set[tuple[str, str]]:
-    """Every method of every address of the app, from the URL resolver."""
+    """Every method of every address of the app that is no page, from the URL resolver."""
     found = set()
     for entry in urls.urlpatterns:
+        if entry in urls.pages:
+            continue
         assert isinstance(entry, URLPattern)
         view = getattr(entry.callback, "view_class", None) or getattr(entry.callback, "cls", None)
         methods = [method for method in METHODS if hasattr(view, method)] if view else ["get"]

@@ -148,6 +148,15 @@ register.filter("short_id", short_id)
 
 
 @register.filter
+def actor(name: str) -> str:
+    """Say who did something: `user:ada` is ada, `key:ork_live_…` the key that begins so, `timeout` nobody."""
+    kind, _, rest = name.partition(":")
+    if name == "timeout":
+        return "nobody in time"
+    return {"user": rest, "key": f"the key {rest}"}.get(kind, name)
+
+
+@register.filter
 def as_json(value: Any) -> str:
     """Write a value as people read JSON."""
     return json.dumps(value, indent=True).decode()

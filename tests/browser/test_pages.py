@@ -1,0 +1,64 @@
+"""The smaller pages, as people use them."""
+
+import pytest
+
+from tests.browser.accessibility import assert_accessible
+from tests.workflows.engine_room import EngineRoom
+from tests.workflows.test_approval_pages import FORM, ask
+
+
+@pytest.fixture
+def room(organization):
+    return EngineRoom(organization)
+
+
+def test_somebody_decides_on_a_phone(tabs, alice, room):
+    approval = ask(room, form=FORM, timeout="1h", on_timeout="reject")
+    page = tabs.open("/approvals", alice, width=390)
+    assert_accessible(page)
+
+    page.get_by_role("link", name="Send the brief?").click()
+    page.get_by_label("Amount").fill("42")
+    assert_accessible(page)
+    button = page.get_by_role("button", name="Approve")
+    assert button.bounding_box()["height"] >= 44
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    button.click()
+
+    page.get_by_text("by alice").wait_for()
+    room.work()
+    assert room.status(approval.run_id) == "completed"
+    assert_accessible(page)
+
+
+def test_the_keyboard_asks_before_it_decides(tabs, alice, room):
+    ask(room, message="First?")
+    ask(room, message="Second?")
+    page = tabs.open("/approvals", alice)
+    assert page.title().startswith("(2)")
+
+    page.get_by_label("Comment").fill("a r")  # letters that are typed decide nothing
+    page.locator("body").click(position={"x": 700, "y": 20})
+    page.keyboard.press("r")
+    dialog = page.get_by_role("dialog", name="Reject?")
+    assert_accessible(page)
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    page.keyboard.press("a")
+    page.get_by_role("dialog", name="Approve?").wait_for()
+    page.keyboard.press("Enter")
+
+    page.get_by_text("by alice").wait_for()
+    assert page.title().startswith("(1)")
+
+
+def test_a_decision_elsewhere_shows_without_losing_what_was_typed(tabs, alice, room):
+    approval = ask(room)
+    page = tabs.open(f"/approvals/{approval.pk}", alice)
+    page.get_by_label("Comment").fill("I think")
+
+    room.decide(approval.run_id, "approve")
+
+    page.get_by_text("Already approved").wait_for(timeout=15_000)
+    assert page.get_by_label("Comment").input_value() == "I think"
+    assert_accessible(page)
