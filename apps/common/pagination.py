@@ -1,8 +1,9 @@
 """Pages of a list by keyset: stable while rows are added, and as fast on the last page as on the first."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.core import signing
 from django.db.models import Model, Q, QuerySet
@@ -12,12 +13,20 @@ from rest_framework.response import Response
 from apps.common import json
 from apps.common.errors import BadRequest, ErrorItem
 from apps.common.json import JSON
-from apps.common.parameters import LISTING, read_params
+from apps.common.parameters import DEFAULT_PAGE, LISTING, read_params
 
 M = TypeVar("M", bound=Model)
 
 NEWEST_FIRST: Mapping[str, Sequence[str]] = {"created_at": ("created_at", "id")}
 _signer = signing.Signer(salt="orchestra.cursor")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """Some rows of a list, and where to go on."""
+
+    rows: list[M]
+    next_cursor: str | None
 
 
 def paginate(
@@ -33,18 +42,30 @@ def paginate(
     `sorts` maps what `?sort=` takes to the fields it means, the last of them unique and none of them null.
     """
     wanted = read_params(request, LISTING)
-    sort = wanted["sort"] or default
+    page = page_of_rows(
+        queryset, sort=wanted["sort"] or default, sorts=sorts, cursor=wanted["cursor"], limit=wanted["limit"]
+    )
+    response = Response({"items": [serialize(row) for row in page.rows], "next_cursor": page.next_cursor})
+    if page.next_cursor:
+        response["Link"] = f'<{_next_url(request, page.next_cursor)}>; rel="next"'
+    return response
+
+
+def page_of_rows(
+    queryset: QuerySet[M],
+    *,
+    sort: str = "-created_at",
+    sorts: Mapping[str, Sequence[str]] = NEWEST_FIRST,
+    cursor: str | None = None,
+    limit: int = DEFAULT_PAGE,
+) -> Page[M]:
+    """Give the rows after a cursor; raises BadRequest for a cursor or a sort of another list."""
     fields = _fields(sort, sorts)
     descending = sort.startswith("-")
-    if wanted["cursor"]:
-        queryset = queryset.filter(_after(fields, _read_cursor(wanted["cursor"], sort, queryset, fields), descending))
-    limit = wanted["limit"]
-    rows = list(queryset.order_by(*(f"-{name}" if descending else name for name in fields))[: limit + 1])
-    cursor = _cursor(rows[limit - 1], sort, fields) if len(rows) > limit else None
-    response = Response({"items": [serialize(row) for row in rows[:limit]], "next_cursor": cursor})
     if cursor:
-        response["Link"] = f'<{_next_url(request, cursor)}>; rel="next"'
-    return response
+        queryset = queryset.filter(_after(fields, _read_cursor(cursor, sort, queryset, fields), descending))
+    rows = list(queryset.order_by(*(f"-{name}" if descending else name for name in fields))[: limit + 1])
+    return Page(rows[:limit], _cursor(rows[limit - 1], sort, fields) if len(rows) > limit else None)
 
 
 def _fields(sort: str, sorts: Mapping[str, Sequence[str]]) -> Sequence[str]:

@@ -4,10 +4,18 @@ from django.urls import path
 
 from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
 from apps.workflows.views import approvals as approval_pages
+from apps.workflows.views import run_list
 
 pages = [
     path("approvals", approval_pages.inbox, name="approvals"),
     path("approvals/<str:ref>", approval_pages.question, name="approval"),
+    path("runs", run_list.run_list, name="runs"),
+    path("runs/news", run_list.news, name="run_news"),
+    path("runs/confirm", run_list.confirm, name="confirm_runs"),
+    path("runs/act", run_list.act_on_many, name="act_on_runs"),
+    path("runs/views", run_list.save_view, name="save_view"),
+    path("runs/views/<uuid:identifier>/delete", run_list.delete_view, name="delete_view"),
+    path("runs/<str:ref>/peek", run_list.peek, name="peek_run"),
 ]
 
 older_addresses = [

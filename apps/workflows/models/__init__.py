@@ -6,6 +6,7 @@ from apps.workflows.models.drafts import Draft
 from apps.workflows.models.effects import Effect
 from apps.workflows.models.people import Approval, Signal
 from apps.workflows.models.progress import Attempt, Blob, ContextEntry, JournalEntry, NodeRun, Run, RunEvent
+from apps.workflows.models.saved_views import SavedView
 from apps.workflows.models.schedules import Schedule, ScheduleFire
 from apps.workflows.models.workers import Worker
 
@@ -21,6 +22,7 @@ __all__ = [
     "NodeRun",
     "Run",
     "RunEvent",
+    "SavedView",
     "Schedule",
     "ScheduleFire",
     "Signal",
