@@ -51,8 +51,10 @@ class Kept:
         apps = settings.BASE_DIR / "apps"
         migrations = sorted(str(path.relative_to(apps)) for path in apps.glob("*/migrations/*.py"))
         gallery = sorted(path for path in (apps / "workflows" / "gallery").rglob("*") if path.is_file() and self.demo)
-        static = sorted(path for path in (settings.BASE_DIR / "static").rglob("*") if path.is_file())
-        files = (settings.BASE_DIR / "requirements.txt", *gallery, *static)
+        # Not static/src: what the builder is built from, with packages by the thousand, is no file of a page.
+        static = [path for path in (settings.BASE_DIR / "static").glob("*") if path.name != "src"]
+        pages = sorted(path for place in static for path in (place, *place.rglob("*")) if path.is_file())
+        files = (settings.BASE_DIR / "requirements.txt", *gallery, *pages)
         contents = (f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
         return digest(self.database_url, str(settings.STATIC_ROOT), *migrations, *contents)
 
