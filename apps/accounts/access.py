@@ -76,12 +76,15 @@ class Access:
         return f"user:{self.user.username if self.user else 'nobody'}"
 
 
-def access_of(request: Request | HttpRequest) -> Access:
-    """Give the access of a request outside of these views, such as a stream; raises as they do. For reading only."""
+def access_of(request: Request | HttpRequest, slug: str | None = None) -> Access:
+    """Give the access of a request outside of these views, such as a stream; raises as they do. For reading only.
+
+    `slug` names the organization where the request has no header for it.
+    """
     caller = identify(request)
     if caller is None:
         raise _nobody()
-    return settle(caller, request.headers.get(ORGANIZATION_HEADER))
+    return settle(caller, request.headers.get(ORGANIZATION_HEADER) or slug)
 
 
 def settle(caller: Caller, slug: str | None) -> Access:

@@ -30,6 +30,8 @@ from apps.workflows.serializers.runs import event_view
 
 BATCH = 500
 PING_SECONDS = 15.0  # a comment that keeps proxies from closing a quiet stream
+COMMENT = b": still here\n\n"
+PING = b"event: ping\ndata: {}\n\n"  # the same for a page, which is not shown comments; asked for with `?ping=`
 LOOK_SECONDS = 5.0  # without a wake-up, while they arrive
 LOOK_OFTEN_SECONDS = 0.5  # while they do not
 MOST_DIGITS = 15  # of an event's number
@@ -51,7 +53,8 @@ def wants_stream(request: HttpRequest) -> bool:
 def stream_events(request: HttpRequest, ref: str) -> HttpResponseBase:
     """The events of a run after `Last-Event-ID` (or `?after=`), live; ends after the run's last event."""
     run, after = open_stream(request, ref)
-    body = _frames(run, after) if isinstance(request, ASGIRequest) else _frames_on_thread(run, after)
+    silence = PING if request.GET.get("ping") else COMMENT
+    body = _frames(run, after, silence) if isinstance(request, ASGIRequest) else _frames_on_thread(run, after)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8", headers=headers)
 
@@ -59,7 +62,7 @@ def stream_events(request: HttpRequest, ref: str) -> HttpResponseBase:
 def open_stream(request: HttpRequest, ref: str) -> tuple[UUID, int]:
     """The run that the caller may watch, and where to begin; raises as every endpoint does."""
     try:
-        access = access_of(request)
+        access = access_of(request, request.GET.get("organization"))  # a browser's stream has no headers
         access.require("view")
         after = _number(request.headers.get("Last-Event-ID") or request.GET.get("after") or "0")
         with scopes_disabled():
@@ -142,7 +145,7 @@ async def _woken(news: asyncio.Event) -> bool:
     return True
 
 
-async def _frames(run: UUID, after: int) -> AsyncIterator[bytes]:
+async def _frames(run: UUID, after: int, silence: bytes) -> AsyncIterator[bytes]:
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     spoke = time.monotonic()
     async for batch in follow(run, after):
@@ -150,7 +153,7 @@ async def _frames(run: UUID, after: int) -> AsyncIterator[bytes]:
             yield b"".join(map(_frame, batch))
             spoke = time.monotonic()
         elif time.monotonic() - spoke > PING_SECONDS:
-            yield b": still here\n\n"
+            yield silence
             spoke = time.monotonic()
 
 
