@@ -1,12 +1,13 @@
 """Reading workflows and runs, within the organization of the current scope."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, F, Prefetch, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, Prefetch, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from apps.accounts.models import Organization
@@ -240,3 +241,23 @@ def find_schedule(ref: str | UUID) -> Schedule:
 def fires(schedule: Schedule) -> QuerySet[ScheduleFire]:
     """The times of a schedule that have come, and what came of each."""
     return ScheduleFire.objects.filter(schedule=schedule)
+
+
+def visits(run: Run) -> QuerySet[NodeRun]:
+    """The visits of a run's nodes with their attempts, in the order in which they were queued; without large values."""
+    return node_runs(run).filter(index=-1).defer("input", "output").order_by("created_at", "id")
+
+
+def item_counts(run: Run) -> dict[tuple[str, int], dict[str, int]]:
+    """For each visit of a map how many of its items stand where."""
+    counts: dict[tuple[str, int], dict[str, int]] = {}
+    found = NodeRun.objects.filter(run=run, index__gte=0).values_list("node", "visit", "status")
+    for node, visit, status, count in found.annotate(count=Count("pk")).order_by():
+        counts.setdefault((node, visit), {})[status] = count
+    return counts
+
+
+def edges_taken(run: Run) -> Counter[int]:
+    """How often the run has taken each edge, by the edge's number."""
+    told = RunEvent.objects.filter(run=run, type="edge.taken").values_list("data", flat=True)
+    return Counter(facts["edge"] for facts in told)

@@ -4,7 +4,7 @@ from django.urls import path
 
 from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
 from apps.workflows.views import approvals as approval_pages
-from apps.workflows.views import run_list
+from apps.workflows.views import run, run_acts, run_list
 
 pages = [
     path("approvals", approval_pages.inbox, name="approvals"),
@@ -16,6 +16,18 @@ pages = [
     path("runs/views", run_list.save_view, name="save_view"),
     path("runs/views/<uuid:identifier>/delete", run_list.delete_view, name="delete_view"),
     path("runs/<str:ref>/peek", run_list.peek, name="peek_run"),
+    path("runs/<str:ref>", run.show, name="run"),
+    path("runs/<str:ref>/head", run.head, name="run_head"),
+    path("runs/<str:ref>/state", run.state, name="run_state"),
+    path("runs/<str:ref>/inspector", run.inspector, name="run_inspector"),
+    path("runs/<str:ref>/history", run.history, name="run_history"),
+    path("runs/<str:ref>/history.ndjson", run.download_history, name="run_history_file"),
+    path("runs/<str:ref>/values/<str:name>", run.download_value, name="run_value"),
+    path("runs/<str:ref>/rerun", run_acts.rerun, name="run_rerun"),
+    path("runs/<str:ref>/signals", run_acts.signal, name="run_signal"),
+    path("runs/<str:ref>/approvals/<uuid:approval>", run_acts.decide, name="run_decide"),
+    path("runs/<str:ref>/effects/<uuid:effect>", run_acts.decide_effect, name="run_decide_effect"),
+    path("runs/<str:ref>/acts/<str:name>", run_acts.act, name="run_act"),
 ]
 
 older_addresses = [

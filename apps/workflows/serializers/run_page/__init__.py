@@ -1,0 +1,1 @@
+"""A run as its page shows it: the graph, the timeline, the inspector, and the one sentence above them."""

@@ -1,0 +1,334 @@
+"""What the inspector shows of a run, a visit of a node, or an item of a map: tabs, and what the open one holds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+
+from apps.common.json import JSON, dumps
+from apps.observability.models import LogLine
+from apps.workflows import selectors
+from apps.workflows.engine.states import RUN_ENDED
+from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
+from apps.workflows.serializers.run_page.picture import kind_of
+from apps.workflows.serializers.run_page.rows import titled
+from apps.workflows.serializers.runs import context_of
+from apps.workflows.services.compiled import compiled_version
+from apps.workflows.store.values import read_value
+
+MOST_CHARACTERS = 100_000  # of a value on the page; the rest is in the download
+MOST_LINES = 200  # of a log
+ITEMS_PER_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is selected, as it stands in the address: nothing is the run itself."""
+
+    node: str = ""
+    visit: int = 0  # 0: the latest
+    index: int = -1
+    tab: str = ""
+    page: int = 0
+
+    def query(self, **changes: Any) -> str:
+        """Give the query of the address with some of it changed."""
+        parts = {"node": self.node, "visit": self.visit, "index": self.index, "tab": self.tab, "page": self.page}
+        nothing = {"visit": 0, "index": -1, "page": 0}
+        wanted = {name: value for name, value in (parts | changes).items() if value != nothing.get(name, "")}
+        return f"?{urlencode(wanted)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab with its address, as components/tabs.html takes it."""
+
+    name: str
+    label: str
+    url: str
+    current: bool
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A JSON value, or as much of it as a page holds."""
+
+    text: str
+    path: str  # how an expression names it
+    is_whole: bool
+    size: int
+    is_missing: bool = False
+    download: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """An attempt as people read it."""
+
+    number: int
+    attempt: Attempt
+    worker: str
+    error: str
+
+    @property
+    def status(self) -> str:
+        """Give the status whose look the outcome has."""
+        outcomes = {"timeout": "timed_out", "lost": "cancelled", "released": "cancelled", "": "running"}
+        return outcomes.get(self.attempt.outcome, self.attempt.outcome)
+
+    @property
+    def took(self) -> float | None:
+        """Give its seconds."""
+        ended = self.attempt.ended_at
+        return (ended - self.attempt.started_at).total_seconds() if ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The inspector with its open tab; `part` is the template of what is in it."""
+
+    selection: Selection
+    title: str
+    kind: str
+    status: str
+    note: str
+    tabs: Sequence[Tab]
+    part: str
+    content: Any
+    visits: Sequence[tuple[int, str]] = field(default_factory=tuple)  # number and address, where there are several
+    child: str = ""
+    can_rerun: bool = False
+    up: str = ""  # from an item to its map
+
+
+def inspected(run: Run, selection: Selection) -> Inspected:
+    """Give what is shown of the selection; a node that never ran shows its configuration."""
+    if not selection.node:
+        return _of_run(run, selection)
+    found = _node_run(run, selection)
+    return _of_node(run, selection, found) if found else _of_idle(run, selection)
+
+
+def value_of(run: Run, selection: Selection, name: str) -> JSON:
+    """Give a whole value, for its download."""
+    if not selection.node:
+        return context_of(run) if name == "context" else read_value(run.organization_id, _text(run, name))
+    found = _node_run(run, selection)
+    return read_value(run.organization_id, _text(found, name)) if found else None
+
+
+def _text(source: Run | NodeRun, name: str) -> str | None:
+    return source.output if name == "output" else source.input
+
+
+def _node_run(run: Run, selection: Selection) -> NodeRun | None:
+    found = selectors.node_runs(run).filter(node=selection.node, index=selection.index)
+    if selection.visit:
+        found = found.filter(visit=selection.visit)
+    return found.order_by("-visit").first()
+
+
+# ---- the run itself ---------------------------------------------------------------------------------
+
+
+def _of_run(run: Run, selection: Selection) -> Inspected:
+    ended = run.status in RUN_ENDED
+    effects = _effects(run)
+    tabs: dict[str, tuple[str, int | None]] = {"output": ("Output", None)} if ended else {}
+    tabs |= {"input": ("Input", None)} | ({} if ended else {"output": ("Output", None)})
+    tabs["context"] = ("Context", None)
+    if effects:
+        tabs["effects"] = ("Effects", len(effects))
+    tabs |= {"logs": ("Logs", _lines(run).count() or None), "config": ("Definition", None)}
+    parts: Mapping[str, Callable[[], Any]] = {
+        "input": lambda: _value(run, selection, "input", read_value(run.organization_id, run.input), "inputs"),
+        "output": lambda: _output(run, selection, run.output, "outputs"),
+        "context": lambda: _value(run, selection, "context", context_of(run), "context"),
+        "effects": lambda: effects,
+        "logs": lambda: _last(_lines(run)),
+        "config": lambda: _value(run, selection, "config", run.version.document, ""),
+    }
+    tab = selection.tab if selection.tab in tabs else next(iter(tabs))
+    return Inspected(selection, run.name, "run", run.status, "", _tabs(selection, tabs, tab), _part(tab), parts[tab]())
+
+
+# ---- a node -----------------------------------------------------------------------------------------
+
+
+def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
+    spec = compiled_version(run.version_id).definition.nodes.get(found.node)
+    kept = Selection(found.node, found.visit if selection.visit else 0, found.index, selection.tab, selection.page)
+    path = f"nodes.{found.node}.output" if found.node.isidentifier() else f"nodes['{found.node}'].output"
+    tries, effects, steps = list(found.attempts.all()), _effects(run, found), _steps(found)
+    items = NodeRun.objects.filter(parent=found).order_by("index") if found.index < 0 else NodeRun.objects.none()
+    lines = _lines(run).filter(node_run_id=found.pk)
+    tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": ("Output", None)}
+    if count := items.count():
+        tabs = {"items": ("Items", count)} | tabs
+    if effects:
+        tabs["effects"] = ("Effects", len(effects))
+    if steps:
+        tabs["steps"] = ("Steps", len(steps))
+    tabs |= {"logs": ("Logs", lines.count() or None), "attempts": ("Attempts", len(tries) or None)}
+    tabs["config"] = ("Config", None)
+    parts: Mapping[str, Callable[[], Any]] = {
+        "input": lambda: _value(run, kept, "input", read_value(run.organization_id, found.input), ""),
+        "output": lambda: _node_output(run, kept, found, path),
+        "items": lambda: _items(items, count, kept),
+        "effects": lambda: effects,
+        "steps": lambda: steps,
+        "logs": lambda: _last(lines),
+        "attempts": lambda: _tries(tries),
+        "config": lambda: _config(run, kept),
+    }
+    tab = selection.tab if selection.tab in tabs else _first_tab(found, tabs)
+    others = (
+        NodeRun.objects.filter(run=run, node=found.node, index=-1).order_by("visit").values_list("visit", flat=True)
+    )
+    return Inspected(
+        selection=Selection(found.node, found.visit, found.index, tab),
+        title=titled(found.node, spec, found.visit) + (f"[{found.index}]" if found.index >= 0 else ""),
+        kind=kind_of(spec) if spec else "",
+        status=found.status,
+        note=f"{found.attempt}" if found.status == "retrying" else "",
+        tabs=_tabs(kept, tabs, tab),
+        part=_part(tab),
+        content=parts[tab](),
+        visits=[(visit, kept.query(visit=visit)) for visit in others[:20]] if len(others) > 1 else (),
+        child=str(found.state.get("child") or ""),
+        can_rerun=found.index < 0,
+        up=Selection(found.node, found.visit, tab="items").query() if found.index >= 0 else "",
+    )
+
+
+def _first_tab(found: NodeRun, tabs: Mapping[str, Any]) -> str:
+    if "items" in tabs:
+        return "items"
+    return "output" if found.output is not None or found.error else "input"
+
+
+def _of_idle(run: Run, selection: Selection) -> Inspected:
+    """A node that has not run (yet)."""
+    spec = compiled_version(run.version_id).definition.nodes.get(selection.node)
+    if spec is None:
+        return _of_run(run, Selection(tab=selection.tab))
+    status = "skipped" if run.status in RUN_ENDED else "idle"
+    tabs: dict[str, tuple[str, int | None]] = {"config": ("Config", None)}
+    title, kind = titled(selection.node, spec), kind_of(spec)
+    shown = _tabs(selection, tabs, "config")
+    return Inspected(selection, title, kind, status, "", shown, _part("config"), _config(run, selection))
+
+
+# ---- what is in the tabs ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What came of a node or a run: a value, an error, or neither yet."""
+
+    value: Value | None
+    error: Mapping[str, Any] | None
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsPage:
+    """Some of the items of a map."""
+
+    items: Sequence[tuple[NodeRun, str, float | None]]
+    first: int
+    last: int
+    total: int
+    before: str
+    after: str
+
+
+def _node_output(run: Run, selection: Selection, found: NodeRun, path: str) -> Output:
+    shown = _value(run, selection, "output", read_value(run.organization_id, found.output), path)
+    error = found.error if isinstance(found.error, dict) and found.status != "completed" else None
+    return Output(shown if found.output is not None else None, error, found.finished_at is not None)
+
+
+def _output(run: Run, selection: Selection, text: str | None, path: str) -> Output:
+    shown = _value(run, selection, "output", read_value(run.organization_id, text), path) if text is not None else None
+    return Output(shown, run.error if isinstance(run.error, dict) else None, run.status in RUN_ENDED)
+
+
+def _value(run: Run, selection: Selection, name: str, value: JSON, path: str) -> Value:
+    text = dumps(value, indent=True).decode()
+    query = selection.query(tab="", page=0)
+    return Value(
+        text=text[:MOST_CHARACTERS],
+        path=path,
+        is_whole=len(text) <= MOST_CHARACTERS,
+        size=len(text),
+        is_missing=value is None,
+        download=f"/runs/{run.pk}/values/{name}{query}",
+    )
+
+
+def _config(run: Run, selection: Selection) -> Value:
+    return _value(run, selection, "config", run.version.document["nodes"].get(selection.node), "")
+
+
+def _items(items: QuerySet[NodeRun], count: int, selection: Selection) -> ItemsPage:
+    first = max(0, min(selection.page * ITEMS_PER_PAGE, (count - 1) // ITEMS_PER_PAGE * ITEMS_PER_PAGE))
+    page = items.defer("input", "output", "state")[first : first + ITEMS_PER_PAGE]
+    rows = [(item, selection.query(index=item.index, tab="", page=0), _seconds(item)) for item in page]
+    number = first // ITEMS_PER_PAGE
+    return ItemsPage(
+        items=rows,
+        first=first + 1,
+        last=first + len(rows),
+        total=count,
+        before=selection.query(page=number - 1, tab="items") if number else "",
+        after=selection.query(page=number + 1, tab="items") if first + len(rows) < count else "",
+    )
+
+
+def _seconds(node: NodeRun) -> float | None:
+    return (node.finished_at - node.started_at).total_seconds() if node.finished_at and node.started_at else None
+
+
+def _effects(run: Run, found: NodeRun | None = None) -> list[Effect]:
+    effects = selectors.effects(run).order_by("created_at", "id")
+    return list((effects.filter(node_run=found) if found else effects)[:MOST_LINES])
+
+
+def _steps(found: NodeRun) -> list[JournalEntry]:
+    return list(JournalEntry.objects.filter(node_run=found).order_by("position").defer("result")[:MOST_LINES])
+
+
+def _lines(run: Run) -> QuerySet[LogLine]:
+    return selectors.log_lines(run)
+
+
+def _last(lines: QuerySet[LogLine]) -> list[LogLine]:
+    return list(lines.order_by("-created_at", "-id")[:MOST_LINES])[::-1]
+
+
+def _tries(tries: Sequence[Attempt]) -> list[Try]:
+    names = dict(Worker.objects.filter(pk__in={one.worker for one in tries}).values_list("pk", "name"))
+    return [
+        Try(number, one, names.get(one.worker, str(one.worker)[:8]), _message(one.error))
+        for number, one in enumerate(tries, start=1)
+    ]
+
+
+def _message(error: Any) -> str:
+    return str(error.get("message", "")) if isinstance(error, dict) else ""
+
+
+def _tabs(selection: Selection, tabs: Mapping[str, tuple[str, int | None]], current: str) -> list[Tab]:
+    return [
+        Tab(name, label, selection.query(tab=name, page=0), name == current, count)
+        for name, (label, count) in tabs.items()
+    ]
+
+
+def _part(tab: str) -> str:
+    names = {"input": "value", "context": "value", "config": "value"}
+    return f"workflows/run/_{names.get(tab, tab)}.html"

@@ -1,0 +1,183 @@
+"""The one sentence above a run that needs somebody: what happened, what the other side said, what to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.common.schema_forms import Field, fields_of
+from apps.workflows import selectors
+from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
+from apps.workflows.models import Approval, Effect, NodeRun, Run
+from apps.workflows.serializers.run_page.rows import most_attempts, titled
+from apps.workflows.services.compiled import compiled_version
+
+MOST_LETTERS = 400  # of what the other side said
+
+# What helps with the failures that have a known way out; for others it is to mend the cause and retry.
+_ADVICE = {
+    "timeout": "Give it more time in the workflow, or retry when the other side is quicker.",
+    "worker_lost": "Every worker that ran it died: look at the workers' log, then retry.",
+    "loop_limit": "The loop has no way out: give its edge a 'max' or mend its condition, then run again.",
+    "invalid_input": "Mend the input, and run it again from this node.",
+    "effect_unknown": "Say whether it happened; then the run goes on.",
+    "failed": "The workflow ends here on purpose; run it again with another input.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """The banner: its tone, who it is about, what is said, and what may be done about it."""
+
+    tone: str
+    icon: str
+    subject: str
+    text: str
+    node: str = ""  # that a button opens
+    visit: int = 0
+    tab: str = ""
+    act: str = ""  # retry, resume or rerun: the button
+    due: int | None = None  # a moment that is counted down to, in milliseconds of the epoch
+    code: str = ""
+    child: str = ""
+    approval: Approval | None = None
+    fields: Sequence[Field] = field(default_factory=tuple)
+    more: int = 0  # questions that wait beside this one
+    event: str = ""  # that a node waits for
+
+
+def sentence_of(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
+    """Give the sentence of a run, if it needs one: what waits for a person comes first."""
+    return (
+        _undecided(run)
+        or _failed(run)
+        or _stopped(run)
+        or _asked(run)
+        or (None if run.status in RUN_ENDED else _held_up(run, visits))
+    )
+
+
+def _undecided(run: Run) -> Sentence | None:
+    found = selectors.effects_known_as(selectors.effects(run), [Effect.State.UNKNOWN])
+    asked = [one for one in found[:20] if run.status == RunStatus.FAILED or one.state == Effect.State.UNKNOWN]
+    if not asked or run.status == RunStatus.CANCELLED:
+        return None
+    effect, what = asked[0], asked[0].tool or "what it did"
+    text = f"Nobody knows whether {what} took effect before its worker was gone. Say so, and the run goes on."
+    node = effect.node_run
+    return Sentence("waiting", "hand", _title(run, node), text, node.node, node.visit, "effects", more=len(asked) - 1)
+
+
+def _failed(run: Run) -> Sentence | None:
+    if run.status != RunStatus.FAILED:
+        return None
+    error: Mapping[str, Any] = run.error if isinstance(run.error, dict) else {}
+    node, visit = str(error.get("node", "")), int(error.get("visit") or 1)
+    spec = compiled_version(run.version_id).definition.nodes.get(node)
+    code = str(error.get("code", ""))
+    said = _shortened(str(error.get("message", "The run failed.")))
+    advice = _ADVICE.get(code, "Mend the cause, then retry: what has finished is not repeated.")
+    subject = titled(node, spec, visit) if node else "The run failed"
+    return Sentence("failed", "octagon-alert", subject, f"{said} {advice}", node, visit, act="retry", code=code)
+
+
+def _stopped(run: Run) -> Sentence | None:
+    if run.status == RunStatus.PAUSED:
+        text = "What runs is finished; nothing new starts until somebody resumes."
+        return Sentence("waiting", "pause", "Paused.", text, act="resume")
+    if run.status == RunStatus.CANCELLED:
+        told = selectors.events(run).filter(type="run.cancelled").last()
+        by = str(told.data.get("by", "")).partition(":")[2] if told else ""
+        text = f"{f'{by} cancelled the run. ' if by else ''}What had finished is kept."
+        return Sentence("cancelled", "circle-slash", "Cancelled.", text, act="rerun")
+    return None
+
+
+def _asked(run: Run) -> Sentence | None:
+    """What waits for a decision."""
+    if run.status in RUN_ENDED:
+        return None
+    questions = list(selectors.approvals().filter(run=run).order_by("created_at", "id")[:20])
+    if not questions:
+        return None
+    asked = questions[0]
+    return Sentence(
+        "waiting",
+        "hand",
+        _title(run, asked.node_run),
+        asked.message,
+        asked.node_run.node,
+        asked.node_run.visit,
+        due=_epoch(asked.deadline_at),
+        approval=asked,
+        fields=fields_of(asked.form) if asked.form else (),
+        more=len(questions) - 1,
+    )
+
+
+def _held_up(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
+    return _unserved(visits) or _retrying(run, visits) or _awaiting(run, visits)
+
+
+def _unserved(visits: Sequence[NodeRun]) -> Sentence | None:
+    """Nobody is there who could go on."""
+    queued = [visit for visit in visits if visit.status in CLAIMABLE]
+    if not queued:
+        return None
+    if not selectors.has_living_workers():
+        text = "No worker is running, so nothing goes on. Start one (bin/up does), and the run continues by itself."
+        return Sentence("failed", "triangle-alert", "No workers.", text)
+    missing = selectors.missing_handlers({visit.handler for visit in queued})
+    if not missing:
+        return None
+    name = min(missing)
+    text = f"No worker has '{name}', which the run needs next. Start one with that plugin installed."
+    return Sentence("waiting", "triangle-alert", "Nobody can do this.", text)
+
+
+def _retrying(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
+    trying = [visit for visit in visits if visit.status == "retrying"]
+    if not trying:
+        return None
+    visit = min(trying, key=lambda one: one.available_at or one.created_at)
+    spec = compiled_version(run.version_id).definition.nodes.get(visit.node)
+    error: Mapping[str, Any] = visit.error if isinstance(visit.error, dict) else {}
+    said = _shortened(str(error.get("message", "It failed.")))
+    text = f"{said} Trying again by itself: attempt {visit.attempt + 1} of {most_attempts(spec)}"
+    title = _title(run, visit)
+    return Sentence("retrying", "refresh-cw", title, text, visit.node, visit.visit, due=_epoch(visit.available_at))
+
+
+def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
+    if run.status != RunStatus.WAITING:
+        return None
+    waiting = [visit for visit in visits if visit.status == "waiting"]
+    for visit in waiting:
+        if visit.waiting_for == "event":
+            event = str(visit.state.get("event", ""))
+            text = f"It waits for the event '{event}'. Send it here, or with POST /v1/runs/…/signals/{event}."
+            due = _epoch(visit.available_at)
+            return Sentence("waiting", "send", _title(run, visit), text, visit.node, visit.visit, event=event, due=due)
+    for visit in waiting:
+        if visit.waiting_for == "time":
+            title, due = _title(run, visit), _epoch(visit.available_at)
+            return Sentence("waiting", "clock", title, "The run rests", visit.node, visit.visit, due=due)
+        if visit.waiting_for == "child" and visit.state.get("child"):
+            title, child = _title(run, visit), str(visit.state["child"])
+            text = "Another run does this part."
+            return Sentence("running", "workflow", title, text, visit.node, visit.visit, child=child)
+    return None
+
+
+def _title(run: Run, visit: NodeRun) -> str:
+    spec = compiled_version(run.version_id).definition.nodes.get(visit.node)
+    item = f"[{visit.index}]" if visit.index >= 0 else ""
+    return f"{titled(visit.node, spec, visit.visit)}{item}"
+
+
+def _shortened(message: str) -> str:
+    whole = message if len(message) <= MOST_LETTERS else f"{message[:MOST_LETTERS]}…"
+    return whole if whole.endswith((".", "!", "?", "…")) else f"{whole}."
+
+
+def _epoch(moment: Any) -> int | None:
+    return round(moment.timestamp() * 1000) if moment else None

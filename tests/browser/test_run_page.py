@@ -1,0 +1,130 @@
+"""The page of a run as it goes on, in Chromium."""
+
+import gzip
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.accessibility import assert_accessible
+from tests.engine.documents import workflow
+from tests.workflows.engine_room import EngineRoom
+
+FORM = {"type": "object", "properties": {"note": {"type": "string"}}}
+THREE = workflow(
+    {
+        "first": {"type": "agent", "agent": "echo", "input": {"text": "one"}},
+        "second": {"type": "agent", "agent": "echo", "input": {"text": "two"}, "needs": "first"},
+        "unused": {"needs": "first", "when": "false"},
+        "third": {"type": "approval", "message": "Send it?", "needs": "second", "form": FORM},
+    }
+)
+
+
+@pytest.fixture
+def room(live_server, organization) -> EngineRoom:
+    return EngineRoom(organization)
+
+
+def status(page, node):
+    return page.locator(f'[data-node="{node}"]')
+
+
+def test_a_run_is_seen_to_go_on_without_loading_again(tabs, alice, room):
+    run = room.start(THREE)
+    page = tabs.open(f"/runs/{run}", alice)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    expect(status(page, "first")).to_have_class("box tone-queued")
+
+    room.work()
+
+    expect(status(page, "first")).to_have_class("box tone-completed")
+    expect(status(page, "third")).to_have_class("box tone-waiting")
+    expect(page.locator('[data-key="second#1"] .figure')).to_contain_text("ms")
+    expect(page.locator('[data-edge="0"]')).to_have_class("wire taken")
+    expect(page.locator("#run-banner")).to_contain_text("Send it?")
+    expect(page.locator("#run-status")).to_have_text("Waiting")
+
+
+def test_a_question_is_answered_in_place_and_typed_text_survives_news(tabs, alice, room):
+    run = room.start(THREE)
+    room.work()
+    page = tabs.open(f"/runs/{run}", alice)
+    page.get_by_label("note").fill("Half a sen")
+
+    room.signal(run, "anything", {"n": 1})
+    page.evaluate("document.dispatchEvent(new CustomEvent('run-changed'))")
+    page.wait_for_timeout(800)
+
+    expect(page.get_by_label("note")).to_have_value("Half a sen")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#run-status")).to_have_text("Completed")
+    expect(status(page, "unused")).to_have_class("box tone-skipped")
+    expect(page.locator("[data-connection]")).to_have_text("Ended")
+    assert room.node_output(run, "third")["data"] == {"note": "Half a sen"}
+
+
+def test_after_a_cut_nothing_is_missing(tabs, alice, room):
+    run = room.start(THREE)
+    page = tabs.open(f"/runs/{run}", alice)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+
+    page.context.set_offline(True)
+    room.work()
+    page.wait_for_timeout(300)
+    page.context.set_offline(False)
+
+    expect(status(page, "third")).to_have_class("box tone-waiting", timeout=15_000)
+    expect(page.locator("[data-key]")).to_have_count(3)
+
+
+def test_what_is_selected_is_in_the_address_and_the_keys_walk(tabs, alice, room):
+    run = room.start(THREE)
+    room.work()
+    page = tabs.open(f"/runs/{run}", alice)
+
+    page.keyboard.press("]")
+    expect(page).to_have_url(f"{tabs.address}/runs/{run}?node=first")
+    page.keyboard.press("]")
+    expect(page.locator("#inspector h2")).to_have_text("second")
+    expect(page.locator('[data-key="second#1"]')).to_have_attribute("aria-current", "true")
+    expect(status(page, "second")).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="Input").click()
+    expect(page.locator("#part")).to_contain_text("two")
+    page.go_back()
+    expect(page.locator("#inspector h2")).to_have_text("second")
+    page.keyboard.press("Escape")
+    expect(page.locator("#inspector h2")).to_have_text("test")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_everybody_can_use_it(tabs, alice, room, width):
+    run = room.start(THREE)
+    room.work()
+    page = tabs.open(f"/runs/{run}?node=first&tab=output", alice, width=width)
+    page.locator("#history summary").click()
+    expect(page.locator(".events li").first).to_be_visible()
+
+    assert_accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+
+def test_a_thousand_rows_are_there_when_they_are_looked_at(tabs, alice, room):
+    nodes = {"n0": {}, **{f"n{place}": {"needs": f"n{place - 1}"} for place in range(1, 1_000)}}
+    run = room.finish(workflow(nodes))
+    page = tabs.open(f"/runs/{run.pk}", alice)
+
+    expect(page.locator("[data-key]").first).to_be_visible()
+    assert page.locator("[data-key]").count() < 120
+    page.locator("#timeline").evaluate("frame => { frame.scrollTop = frame.scrollHeight; }")
+    expect(page.locator('[data-key="n999#1"]')).to_be_visible()
+
+
+def test_the_whole_page_is_light(tabs, alice, room):
+    run = room.start(THREE)
+    room.work()
+    page = tabs.open(f"/runs/{run}", alice)
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
+
+    bodies = [page.request.get(url).body() for url in {page.url, *loaded} if "/events" not in url]
+
+    assert sum(len(gzip.compress(body)) for body in bodies) < 60_000
