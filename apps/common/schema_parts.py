@@ -145,3 +145,22 @@ def _bounds(part: Part) -> str:
 
 def _figure(number: Any) -> str:
     return f"{number:,}" if isinstance(number, int | float) else str(number)
+
+
+def sample(schema: Part) -> Any:
+    """Give a value of the schema's shape to start from: its defaults and examples, and something short elsewhere."""
+    root = resolved(schema, schema)
+    if not isinstance(root.get("properties"), dict):
+        return {}
+    needed = required(root)
+    return {name: _sample(part) for name, part in properties(root, schema).items() if name in needed}
+
+
+def _sample(part: Part) -> Any:
+    given = [part["default"]] if part.get("default") is not None else part.get("examples")
+    options = choices(part)
+    if isinstance(given, list) and given:
+        return given[0]
+    if options:
+        return options[0]
+    return {"string": "…", "integer": 1, "number": 1, "boolean": True, "array": []}.get(kind(part), {})

@@ -1,8 +1,17 @@
+"""The addresses of tools and the outbox."""
+
 from django.urls import path
 
 from apps.integrations import api
+from apps.integrations.views import catalogue
+
+pages = [
+    path("tools", catalogue.catalogue, name="tools"),
+    path("tools/<str:name>", catalogue.tool, name="tool"),
+]
 
 urlpatterns = [
+    *pages,
     path("v1/tools", api.ToolsView.as_view()),
     path("v1/tools/<str:name>", api.ToolView.as_view()),
     path("v1/tools/<str:name>/invoke", api.InvokeToolView.as_view()),
