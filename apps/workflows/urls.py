@@ -4,7 +4,7 @@ from django.urls import path
 
 from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
 from apps.workflows.views import approvals as approval_pages
-from apps.workflows.views import run, run_acts, run_list
+from apps.workflows.views import gallery, run, run_acts, run_list
 
 pages = [
     path("approvals", approval_pages.inbox, name="approvals"),
@@ -28,6 +28,9 @@ pages = [
     path("runs/<str:ref>/approvals/<uuid:approval>", run_acts.decide, name="run_decide"),
     path("runs/<str:ref>/effects/<uuid:effect>", run_acts.decide_effect, name="run_decide_effect"),
     path("runs/<str:ref>/acts/<str:name>", run_acts.act, name="run_act"),
+    path("templates", gallery.gallery, name="templates"),
+    path("templates/<str:name>/use", gallery.use, name="use_template"),
+    path("templates/<str:name>/run", gallery.run, name="run_template"),
 ]
 
 older_addresses = [

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -79,6 +80,21 @@ def run_demo(organization: Organization, name: str, *, by: str = BY) -> UUID:
         return runs.start_run(organization=organization, version=versions.find_version(workflow), order=order)
 
 
+def use_template(organization: Organization, template: Template, *, by: str) -> Workflow:
+    """Saves a copy of a template as a workflow of one's own, under the first name that is free."""
+    with scope(organization=organization):
+        definition = {**template.definition, "name": _free_name(template.workflow)}
+        source = Source(json.dumps(definition, indent=True).decode(), "json")
+        saved = versions.save_workflow(
+            organization=organization,
+            checked=check_definition(definition),
+            source=source,
+            by=by,
+            message=f"From the template '{template.title}'.",
+        )
+        return saved.workflow
+
+
 def load_demo(organization: Organization, template: Template, *, restore: bool) -> Workflow | None:
     """Saves one template, within the organization's scope; None where its workflow was archived and stays so."""
     existing = selectors.workflows().filter(name=template.workflow).first()
@@ -90,6 +106,12 @@ def load_demo(organization: Organization, template: Template, *, restore: bool) 
     return versions.save_workflow(
         organization=organization, checked=checked, source=template.source, by=BY, message="From the gallery."
     ).workflow
+
+
+def _free_name(wanted: str) -> str:
+    taken = set(selectors.workflows().filter(name__startswith=wanted).values_list("name", flat=True))
+    numbered = (f"{wanted}-{number}" for number in count(2))
+    return next(name for name in chain([wanted], numbered) if name not in taken)
 
 
 def _made_before(template: Template) -> bool:
