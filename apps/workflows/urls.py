@@ -4,9 +4,10 @@ from django.urls import path
 
 from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
 from apps.workflows.views import approvals as approval_pages
-from apps.workflows.views import gallery, run, run_acts, run_list
+from apps.workflows.views import builder, gallery, run, run_acts, run_list
 
 pages = [
+    path("workflows/<str:ref>/edit", builder.edit, name="edit_workflow"),
     path("approvals", approval_pages.inbox, name="approvals"),
     path("approvals/<str:ref>", approval_pages.question, name="approval"),
     path("runs", run_list.run_list, name="runs"),
