@@ -70,8 +70,11 @@ class Tool:
     lookup: Callable[..., Any] | None = None  # asks the other side what became of a call
     target: Callable[[Mapping[str, Any]], str] | None = None  # what a call goes to, where its arguments say that
     majors: tuple[int, ...] = (1,)  # the versions whose node runs it can execute; new ones get the last
+    concurrency: int | None = None  # calls at a time, for an organization and in all workers; None: any number
 
     def __post_init__(self) -> None:
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"Tool '{self.name}' needs a concurrency of 1 at least, or None for any.")
         unknown = _parameters_of(self.lookup) - _parameters_of(self.function) - {"ctx"}
         if unknown:
             names = ", ".join(sorted(unknown))
@@ -184,6 +187,7 @@ def tool(
     majors: tuple[int, ...] = (1,),
     lookup: Callable[..., Any] | None = None,
     target: Callable[[Mapping[str, Any]], str] | None = None,
+    concurrency: int | None = None,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -198,6 +202,7 @@ def tool(
     majors: tuple[int, ...] = (1,),
     lookup: Callable[..., Any] | None = None,
     target: Callable[[Mapping[str, Any]], str] | None = None,
+    concurrency: int | None = None,
 ) -> Function | Callable[[Function], Function]:
     """Register a function as a tool that agents, workflows and the API can call.
 
@@ -220,6 +225,8 @@ def tool(
     decides: it takes `ctx` (with the call's idempotency key) and those of the tool's parameters that it names, gives
     the result that the call had, and raises DidNotHappen when there was none. Any other error means that it cannot say.
     `target` gives from the arguments what a call goes to (a host), where one tool calls many: they fail apart.
+    `concurrency` is how many calls nodes may have under way at a time, for each organization and target and in all
+    workers together; what finds no room waits without using up an attempt.
     `timeout` in seconds ends an async call; a sync function has to watch `ctx.cancelled()` by itself.
     `majors` are the versions whose node runs the function can execute; new node runs get the last.
 
@@ -239,6 +246,7 @@ def tool(
                 majors=majors,
                 lookup=lookup,
                 target=target,
+                concurrency=concurrency,
             )
         )
         return function

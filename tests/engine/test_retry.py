@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.workflows.engine.retry import RetryPolicy, next_delay
+from apps.workflows.engine.retry import LEAST_REST, LONGEST_REST, RetryPolicy, next_delay, next_look
 
 PLAIN = RetryPolicy(attempts=5, delay=1, backoff=2, max_delay=6, jitter=False)
 
@@ -60,3 +60,17 @@ def test_a_thousand_attempts_do_not_overflow() -> None:
     endless = RetryPolicy(attempts=10_000, delay=1, backoff=10, max_delay=60, jitter=False)
 
     assert next_delay(endless, attempt=9_999, retryable=True, randomness=0.5) == 60
+
+
+@given(st.integers(0, 10**6), st.floats(0, 1, exclude_max=True), st.none() | st.floats(0, 1000))
+def test_whoever_finds_no_room_never_comes_back_at_once(
+    earlier: int, randomness: float, retry_after: float | None
+) -> None:
+    delay = next_look(earlier=earlier, randomness=randomness, retry_after=retry_after)
+
+    assert delay >= max(LEAST_REST, retry_after or 0)
+    assert delay <= max(LONGEST_REST, retry_after or 0) + LONGEST_REST
+
+
+def test_whoever_finds_no_room_again_and_again_looks_less_often() -> None:
+    assert [next_look(earlier=earlier, randomness=0) for earlier in range(6)] == [0.5, 1, 2, 4, 5, 5]

@@ -7,6 +7,8 @@ moment do not come back at one moment.
 
 from dataclasses import dataclass
 
+LEAST_REST, LONGEST_REST = 0.5, 5.0  # seconds between two looks for room
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -32,3 +34,12 @@ def next_delay(
     ceiling = min(policy.max_delay, policy.delay * policy.backoff ** min(attempt - 1, 64))
     delay = ceiling * randomness if policy.jitter else ceiling
     return max(delay, retry_after or 0.0)
+
+
+def next_look(*, earlier: int, randomness: float, retry_after: float | None = None) -> float:
+    """Seconds until an attempt that found no room for its call looks again.
+
+    `earlier` is how often it has looked in vain before: it rests about as long as it has waited, up to a limit.
+    """
+    rest = min(LONGEST_REST, LEAST_REST * 2.0 ** min(earlier, 64))
+    return max(rest, retry_after or 0.0) + rest * randomness

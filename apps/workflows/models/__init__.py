@@ -8,6 +8,7 @@ from apps.workflows.models.people import Approval, Signal
 from apps.workflows.models.progress import Attempt, Blob, ContextEntry, JournalEntry, NodeRun, Run, RunEvent
 from apps.workflows.models.saved_views import SavedView
 from apps.workflows.models.schedules import Schedule, ScheduleFire
+from apps.workflows.models.slots import Slot
 from apps.workflows.models.workers import Worker
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Schedule",
     "ScheduleFire",
     "Signal",
+    "Slot",
     "Worker",
     "Workflow",
     "WorkflowVersion",

@@ -136,6 +136,7 @@ class Attempt(models.Model):
         TIMEOUT = "timeout"
         LOST = "lost"  # with its worker
         RELEASED = "released"  # handed back by a worker that stops
+        DEFERRED = "deferred"  # there was no room for a call
         CANCELLED = "cancelled"
 
     node_run = models.ForeignKey(

@@ -21,12 +21,21 @@ class NodeError:
     message: str
     retryable: bool = False
     retry_after: float | None = None  # seconds, where the other side said so
+    deferred: bool = False  # nothing went wrong: there was no room for a call, and the attempt counts as none
     details: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What expressions, the API and people see."""
         body: dict[str, Any] = {"code": self.code, "message": self.message, "retryable": self.retryable}
         return body | ({"details": dict(self.details)} if self.details else {})
+
+
+class Deferred(BaseException):
+    """There is no room for a call now; not an Exception, so that no agent takes it for an answer of the tool."""
+
+    def __init__(self, error: NodeError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)

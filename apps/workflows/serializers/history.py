@@ -18,7 +18,7 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     "node.started": lambda facts: "started" if facts.get("attempt", 1) == 1 else f"started, attempt {facts['attempt']}",
     "node.progress": lambda facts: str(facts.get("message", "")),
     "node.waiting": lambda facts: f"waits for {_waited_for(facts)}",
-    "node.retrying": lambda facts: f"tries again in {facts.get('delay', 0):.1f} s: {_message(facts)}",
+    "node.retrying": lambda facts: f"{_what_follows(facts)} in {facts.get('delay', 0):.1f} s: {_message(facts)}",
     "node.completed": lambda _: "completed",
     "node.failed": lambda facts: f"failed: {_message(facts)}",
     "node.cancelled": lambda _: "cancelled",
@@ -45,6 +45,10 @@ def _queued_again(facts: Facts) -> str | None:
     reasons = {"retry": "is tried again", "lost": "is queued again: its worker was lost"}
     reason = facts.get("reason")
     return reasons.get(reason, f"is queued again: {reason}") if reason and reason != "fork" else None
+
+
+def _what_follows(facts: Facts) -> str:
+    return "comes back" if facts.get("reason") == "deferred" else "tries again"
 
 
 def _message(facts: Facts) -> str:

@@ -135,8 +135,12 @@ def _step(task: dict[str, Any]) -> dict[str, Any]:
 def _happened(events: Iterable[RunEvent]) -> Iterable[dict[str, Any]]:
     for event in events:
         if (said := sentence(event)) is not None:
-            bad = event.type.endswith(".failed") or event.type == "node.retrying"
-            yield _line(event.created_at, "warning" if bad else "info", place(event), said, event.type)
+            yield _line(event.created_at, "warning" if _is_bad(event) else "info", place(event), said, event.type)
+
+
+def _is_bad(event: RunEvent) -> bool:
+    failed = event.type == "node.retrying" and event.data.get("reason") != "deferred"
+    return failed or event.type.endswith(".failed")
 
 
 def _logged(lines: Iterable[LogLine]) -> Iterable[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,14 +15,14 @@ from apps.integrations import services as tools
 from apps.observability.run_log import RunLog
 from apps.workflows.engine.spec import Node
 from apps.workflows.engine.states import NodeStatus
-from apps.workflows.nodes.base import Completed, NodeContext
+from apps.workflows.nodes.base import Completed, Deferred, Failed, NodeContext
 from apps.workflows.services import circuits, effects
 from apps.workflows.services.acting import act_on_run
+from apps.workflows.services.admission import Admission
 from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, workers
-from apps.workflows.store.circuits import Name
 from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
 from apps.workflows.store.rows import NodeRow
@@ -43,6 +44,8 @@ class AttemptContext(NodeContext):
         self._recorded: dict[int, tuple[str, JSON]] | None = None
         self._position = 0
         self._report: dict[str, Any] | None = None
+        self.deferral: Failed | None = None  # a call has found no room: the attempt is over, whatever its code does
+        self._under_way: set[asyncio.Future[None]] = set()  # async calls
 
     # ---- journal ----------------------------------------------------------------------------------
 
@@ -55,7 +58,7 @@ class AttemptContext(NodeContext):
     async def astep(self, name: str, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """See Context.astep."""
         position = self._next_position()
-        known, result = await _on_thread(self._recorded_step, position, name)
+        known, result = await self._arecorded_step(position, name)
         if known:
             return result
         made = await fn(*args)
@@ -68,6 +71,7 @@ class AttemptContext(NodeContext):
 
     def _recorded_step(self, position: int, name: str) -> tuple[bool, JSON]:
         self.check_cancelled()
+        self._check_deferred()
         if self._recorded is None:
             self._recorded = journal.read(self.row.organization_id, self.row.id)
             release_connection()
@@ -78,6 +82,13 @@ class AttemptContext(NodeContext):
             was = f"Step {position + 1} was '{recorded}' in an earlier attempt and is '{name}' now"
             raise RuntimeError(f"{was}; steps are made in the same order every time.")
         return True, result
+
+    async def _arecorded_step(self, position: int, name: str) -> tuple[bool, JSON]:
+        try:
+            return await _on_thread(self._recorded_step, position, name)
+        except Deferred:
+            await self._end_of_calls()
+            raise
 
     def _record(self, position: int, name: str, result: JSON) -> JSON:
         try:
@@ -134,12 +145,12 @@ class AttemptContext(NodeContext):
     def call_own_tool(self, name: str, given: JSON) -> JSON:
         """See NodeContext.call_own_tool."""
         self.check_cancelled()
-        tool_ctx, circuit = self.tool_context(0), self._circuit(name, given)
-        invoke = circuits.through(circuits.shared, circuit, partial(tools.invoke, name, given, tool_ctx))
+        tool_ctx, admission = self.tool_context(0), self._admission(name, given)
+        invoke = circuits.through(circuits.shared, admission.circuit, partial(tools.invoke, name, given, tool_ctx))
         look_up = partial(tools.look_up, name, given, tool_ctx)
         call = self._planned_call(0, name, given)
-        circuits.shared.enter(circuit)
-        return invoke() if call is None else effects.make_call(call, invoke, look_up)
+        with self._admitted(admission):
+            return invoke() if call is None else effects.make_call(call, invoke, look_up)
 
     def happened(self, spec: Node) -> Completed | None:
         """The result of a node that must not run twice, where it is known that it ran."""
@@ -153,32 +164,78 @@ class AttemptContext(NodeContext):
         known, result = self._recorded_step(step.position, step.name)
         if known:
             return result
-        tool_ctx, circuit = self.tool_context(call), self._circuit(name, given)
-        invoke = circuits.through(circuits.shared, circuit, partial(tools.invoke, name, given, tool_ctx))
+        tool_ctx, admission = self.tool_context(call), self._admission(name, given)
+        invoke = circuits.through(circuits.shared, admission.circuit, partial(tools.invoke, name, given, tool_ctx))
         look_up = partial(tools.look_up, name, given, tool_ctx)
         planned = self._planned_call(call, name, given)
-        circuits.shared.enter(circuit)
-        if planned is None:
-            return self._record(step.position, step.name, invoke())
-        return effects.make_call(planned, invoke, look_up, step)
+        with self._admitted(admission):
+            if planned is None:
+                return self._record(step.position, step.name, invoke())
+            return effects.make_call(planned, invoke, look_up, step)
 
     async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
         step = Step(self._next_position(), f"tool:{name}")
-        known, result = await _on_thread(self._recorded_step, step.position, step.name)
+        known, result = await self._arecorded_step(step.position, step.name)
         if known:
             return result
-        tool_ctx, circuit = self.tool_context(call), self._circuit(name, given)
+        tool_ctx, admission = self.tool_context(call), self._admission(name, given)
         ainvoke = partial(tools.ainvoke, name, given, tool_ctx)
-        invoke = circuits.through_async(circuits.shared, circuit, ainvoke, _on_thread)
+        invoke = circuits.through_async(circuits.shared, admission.circuit, ainvoke, _on_thread)
         look_up = partial(tools.look_up, name, given, tool_ctx)
         planned = self._planned_call(call, name, given)
-        await _on_thread(circuits.shared.enter, circuit)
-        if planned is None:
-            return await _on_thread(self._record, step.position, step.name, await invoke())
-        return await effects.make_call_async(planned, invoke, look_up, step, _on_thread)
+        async with self._admitted_async(admission):
+            if planned is None:
+                return await _on_thread(self._record, step.position, step.name, await invoke())
+            return await effects.make_call_async(planned, invoke, look_up, step, _on_thread)
 
-    def _circuit(self, name: str, given: JSON) -> Name:
-        return self.organization_id, registry.get(name).circuit_of(given)
+    def _admission(self, name: str, given: JSON) -> Admission:
+        tool = registry.get(name)
+        return Admission(
+            circuit=(self.organization_id, tool.circuit_of(given)),
+            concurrency=tool.concurrency,
+            worker=self.leases.worker,
+        )
+
+    @contextmanager
+    def _admitted(self, admission: Admission) -> Iterator[None]:
+        try:
+            self._check_deferred()
+            admission.enter()
+            yield
+        except Deferred as deferred:
+            self.deferral = Failed(deferred.error)
+            raise
+        finally:
+            admission.leave()
+
+    @asynccontextmanager
+    async def _admitted_async(self, admission: Admission) -> AsyncIterator[None]:
+        """Does what `_admitted` does, for async code."""
+        under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self._check_deferred()
+            self._under_way.add(under_way)
+            await _on_thread(admission.enter)
+            yield
+        except Deferred as deferred:
+            self.deferral = Failed(deferred.error)
+            self._under_way.discard(under_way)
+            await self._end_of_calls()
+            raise
+        finally:
+            self._under_way.discard(under_way)
+            under_way.set_result(None)
+            if admission.concurrency is not None:
+                await _on_thread(admission.leave)
+
+    async def _end_of_calls(self) -> None:
+        """Waits for the calls beside one that is deferred: given up on their way, their effects would be in doubt."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way))
+
+    def _check_deferred(self) -> None:
+        if self.deferral is not None:
+            raise Deferred(self.deferral.error)
 
     def _planned_call(self, number: int, name: str, given: JSON) -> Call | None:
         return effects.planned_call(self.row, number, registry.get(name), given, self.on_unknown)

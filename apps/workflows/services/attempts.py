@@ -65,12 +65,15 @@ def execute(claim: Claim, leases: Leases) -> Outcome | None:
     leases.watch(row, ctx)
     release_connection()
     try:
-        return ctx.happened(spec) or WORK[spec.type].run(spec, ctx)
+        outcome = ctx.happened(spec) or WORK[spec.type].run(spec, ctx)
+        return ctx.deferral or outcome
     except Cancelled as error:
         if ctx.overdue:
             return _timed_out(row)
         return None if ctx.cancelled else Failed(error_of(error))
     except BaseException as error:  # the edge between our process and the node's code
+        if ctx.deferral is not None:
+            return ctx.deferral
         if not isinstance(error, EXPECTED):
             log.warning("A node raised.", action="node_raised", node=row.node, run_id=str(row.run_id), exc_info=error)
         return Failed(error_of(error))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from apps.workflows.engine.marking import Start
-from apps.workflows.engine.retry import RetryPolicy, next_delay
+from apps.workflows.engine.retry import RetryPolicy, next_delay, next_look
 from apps.workflows.engine.states import NodeStatus, RunStatus
 from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.services.transition import node_end, starting
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 def retry_delay(transition: "Transition", row: NodeRow, error: NodeError) -> float | None:
     """Seconds until the node is tried again after this failure; None when it is not."""
+    if error.deferred:
+        earlier = row.state.get("deferrals", 0)
+        return next_look(earlier=earlier, randomness=transition.randomness(), retry_after=error.retry_after)
     retry = transition.node_of(row).spec.retry
     return next_delay(
         retry.policy() if retry else RetryPolicy(),
@@ -30,13 +33,15 @@ def retry_delay(transition: "Transition", row: NodeRow, error: NodeError) -> flo
 
 def retry(transition: "Transition", row: NodeRow, error: NodeError, delay: float) -> None:
     """Queues a failed node run again for later."""
-    node_end.end_attempt(transition, row, error)
+    tried = row.attempt
+    _end_attempt(transition, row, error)
     row.status, row.waiting_for = NodeStatus.RETRYING, ""
     row.state.pop("child", None)  # this try has had its child run; the next one starts another
     row.available_at = transition.run.now + timedelta(seconds=delay)
-    row.error, row.worker, row.deadline_at = error.as_json(), None, None
+    row.worker = row.deadline_at = None
     transition.note(row)
-    transition.tell("node.retrying", row, attempt=row.attempt, delay=round(delay, 3), error=error.as_json())
+    facts = {"delay": round(delay, 3), "error": error.as_json(), "reason": "deferred" if error.deferred else None}
+    transition.tell("node.retrying", row, attempt=tried, **facts)
 
 
 def lose(transition: "Transition", row: NodeRow, *, most: int) -> None:
@@ -104,6 +109,18 @@ def _stopped(transition: "Transition") -> list[NodeRow]:
         return []
     visits = [(name, node.visit) for name, node in active.items()]
     return [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visits) if not row.is_item]
+
+
+def _end_attempt(transition: "Transition", row: NodeRow, error: NodeError) -> None:
+    """Notes the end of a try that failed, or that has to come back for a call and so counts as none."""
+    if not error.deferred:
+        row.state.pop("deferrals", None)
+        node_end.end_attempt(transition, row, error)
+        return
+    transition.attempts.append(EndedAttempt.of(row, "deferred"))
+    row.attempt = max(0, row.attempt - 1)
+    row.state["deferrals"] = row.state.get("deferrals", 0) + 1
+    row.error = row.error or error.as_json()  # how the last attempt failed says more
 
 
 def _unknown_effect(transition: "Transition", row: NodeRow, end: str) -> Failed | None:
