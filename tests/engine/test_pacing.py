@@ -1,9 +1,21 @@
-"""The sums of the circuit breaker, with a clock that the test moves."""
+"""The sums of circuits and retry budgets, with a clock that the test moves."""
+
+from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.workflows.engine.pacing import SLOWEST, WINDOW, BreakerPolicy, Meter, Queue, rest_of
+from apps.workflows.engine.pacing import (
+    SLOWEST,
+    WINDOW,
+    BreakerPolicy,
+    BudgetPolicy,
+    Meter,
+    Queue,
+    RetryBudget,
+    rest_of,
+)
 
 
 def test_a_circuit_rests_twice_as_long_each_time_up_to_a_limit():
@@ -54,3 +66,66 @@ def test_no_second_has_more_places_than_the_rate(asked, rate):
     assert places[0] >= 31.0
     for first in places:
         assert sum(first <= place < first + 1 for place in places) <= rate + 2
+
+
+# ---- the retry budget -----------------------------------------------------------------------------
+
+ARRIVALS = st.lists(st.tuples(st.floats(0, 2), st.booleans()), max_size=400)  # seconds since the one before; a retry?
+
+
+@given(ARRIVALS, st.floats(0.05, 1), st.floats(0.1, 5))
+def test_retries_are_never_more_than_their_share_of_the_calls(arrivals, share, least):
+    policy, calls, sent = BudgetPolicy(share, least), Meter(), []
+    budget, now = RetryBudget(policy), 1000.0
+
+    for rest, is_retry in arrivals:
+        now += rest
+        if is_retry and budget.admit(calls, now) is not None:
+            continue
+        calls.count(now)
+        sent.append((int(now), is_retry))
+        window = [one for second, one in sent if second > now - WINDOW]
+        if is_retry:
+            assert sum(window) <= max(share * len(window), least * WINDOW)
+
+
+@given(ARRIVALS)
+def test_first_calls_are_not_in_the_budgets_way_and_few_retries_are_not_either(arrivals):
+    calls, budget, now, retries = Meter(), RetryBudget(), 1000.0, []
+
+    for rest, is_retry in arrivals:
+        now += rest
+        if is_retry and sum(second > now - WINDOW for second in retries) < BudgetPolicy().least * WINDOW:
+            assert budget.admit(calls, now) is None
+            retries.append(int(now))
+        calls.count(now)
+
+
+def test_retries_over_the_budget_come_back_one_after_the_other_as_fast_as_it_allows():
+    calls, budget = Meter(), RetryBudget()
+    for number in range(100):
+        calls.count(1000 + number / 50)  # fifty a second, so ten retries a second
+
+    places = [place for _ in range(40) if (place := budget.admit(calls, 1001.99)) is not None]
+
+    assert len(places) == 20
+    assert [round(later - earlier, 6) for earlier, later in pairwise(places)] == [0.1] * 19
+
+
+def test_all_that_waits_for_the_budget_gets_through_in_the_end():
+    """300 calls fail at one moment and are tried again; seconds pass by hand."""
+    calls, budget, due, seen = Meter(), RetryBudget(), [(1000.0, number) for number in range(300)], Counter()
+    now = 1000.0
+    while due and now < 2000:
+        for at, number in sorted(one for one in due if one[0] <= now):
+            due.remove((at, number))
+            if (wait := budget.admit(calls, now)) is None:
+                calls.count(now)
+                seen[int(now)] += 1
+            else:
+                due.append((now + max(wait, 0.5), number))
+        now += 0.25
+
+    assert (due, sum(seen.values())) == ([], 300)
+    for first in range(1000, 1400):
+        assert sum(seen[second] for second in range(first, first + WINDOW)) <= 10

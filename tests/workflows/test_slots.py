@@ -399,3 +399,38 @@ def test_calls_beside_one_that_finds_no_room_come_to_their_end(room, name, full,
         assert room.output(room.until_ended(run)) == {"a": ["slowly", "ok", "ok"]}
     finally:
         registry.unregister("slow")
+
+
+# ---- the retry budget -----------------------------------------------------------------------------
+
+
+def test_a_retry_over_the_budget_waits_its_turn_and_uses_up_no_attempt(room, bank, monkeypatch):
+    run = room.start(workflow({"a": CALL | {"retry": {"attempts": 2, "delay": 1}, "on_unknown": "retry"}}))
+    bank.errors = [Retryable("Down.", code="down")]
+    room.work()
+    for _ in range(10):
+        circuits.shared.enter((room.organization.pk, "bank"), retry=True)
+
+    room.pass_time(60)
+    room.work()
+
+    assert (room.statuses(run), room.node(run, "a").attempt, len(bank.keys)) == ({"a": "retrying"}, 1, 1)
+    assert room.attempts(run, "a") == ["failed", "deferred"]
+    assert room.events(run, "node.retrying")[-1].data["error"]["code"] == "retry_budget"
+    assert room.node(run, "a").error["code"] == "down"
+
+    monkeypatch.setattr(circuits, "shared", Breaker())  # a while later
+    assert room.until_ended(run).status == "completed"
+    assert room.attempts(run, "a") == ["failed", "deferred", "completed"]
+
+
+def test_who_comes_back_after_a_loss_is_no_retry(room, bank):
+    run = room.start(workflow({"a": CALL}))
+    room.claim(run, "a")
+    for _ in range(10):
+        circuits.shared.enter((room.organization.pk, "bank"), retry=True)
+
+    room.die()
+
+    assert room.until_ended(run).status == "completed"
+    assert room.attempts(run, "a") == ["lost", "completed"]

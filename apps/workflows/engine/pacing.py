@@ -1,4 +1,4 @@
-"""How calls are held back from a service in trouble, and let back: the sums of a circuit breaker, without a clock."""
+"""How calls are held back, and let back one after the other: the sums of circuits and budgets, without a clock."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -34,6 +34,10 @@ class Meter:
         for second in [second for second in self.counts if second <= now - WINDOW]:
             del self.counts[second]
 
+    def total(self, now: float) -> int:
+        """Calls in the window that ends now."""
+        return sum(count for second, count in self.counts.items() if second > now - WINDOW)
+
     def rate(self, now: float) -> float:
         """Calls per second while there were calls."""
         counted = [(second, count) for second, count in self.counts.items() if second > now - WINDOW]
@@ -54,3 +58,29 @@ class Queue:
         """Seconds until the next free place, none of which is before the circuit lets a call through."""
         self.last = max(self.last + 1 / self.rate, opens_at, now)
         return self.last - now
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPolicy:
+    """How many calls may be repetitions of failed ones."""
+
+    share: float = 0.2  # of all calls
+    least: float = 1.0  # per second, however few calls there are
+
+
+@dataclass(slots=True)
+class RetryBudget:
+    """Keeps the retries among calls to a share of them. What is over it gets a place in a queue."""
+
+    policy: BudgetPolicy = BudgetPolicy()
+    retries: Meter = field(default_factory=Meter)
+    queue: Queue = field(default_factory=lambda: Queue(SLOWEST))
+
+    def admit(self, calls: Meter, now: float) -> float | None:
+        """None for a retry that may go out now, and is counted; for any other the seconds until its turn."""
+        room = max(self.policy.least * WINDOW, self.policy.share * (calls.total(now) + 1))
+        if self.retries.total(now) + 1 <= room:
+            self.retries.count(now)
+            return None
+        self.queue.rate = max(self.policy.least, self.policy.share * calls.rate(now))
+        return self.queue.place(now=now, opens_at=now)

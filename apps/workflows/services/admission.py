@@ -15,6 +15,7 @@ class Admission:
     circuit: Name
     concurrency: int | None  # of the tool
     worker: UUID
+    is_retry: bool  # of a call that has failed
     _holder: UUID | None = None
     _has_left: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -22,14 +23,14 @@ class Admission:
     def enter(self) -> None:
         """Lets the call begin; else raises Deferred, or Retryable `circuit_open`."""
         if self.concurrency is None:
-            circuits.shared.enter(self.circuit)
+            circuits.shared.enter(self.circuit, retry=self.is_retry)
             return
         with self._lock:
             if self._has_left:
                 return
             self._holder = slots.shared.take(self.circuit, self.concurrency, self.worker)
         try:
-            circuits.shared.enter(self.circuit)
+            circuits.shared.enter(self.circuit, retry=self.is_retry)
         except BaseException:
             self.leave()
             raise

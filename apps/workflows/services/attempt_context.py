@@ -45,6 +45,7 @@ class AttemptContext(NodeContext):
         self._position = 0
         self._report: dict[str, Any] | None = None
         self.deferral: Failed | None = None  # a call has found no room: the attempt is over, whatever its code does
+        self._retries = row.attempt > 1 and (row.error or {}).get("code") != "circuit_open"  # that call never went out
         self._under_way: set[asyncio.Future[None]] = set()  # async calls
 
     # ---- journal ----------------------------------------------------------------------------------
@@ -190,10 +191,12 @@ class AttemptContext(NodeContext):
 
     def _admission(self, name: str, given: JSON) -> Admission:
         tool = registry.get(name)
+        is_retry, self._retries = self._retries, False  # only the first call that the journal does not answer
         return Admission(
             circuit=(self.organization_id, tool.circuit_of(given)),
             concurrency=tool.concurrency,
             worker=self.leases.worker,
+            is_retry=is_retry,
         )
 
     @contextmanager

@@ -1,5 +1,7 @@
 """The circuit breaker of tools: a service that does not answer is left alone for a while, by all workers.
 
+What goes through a circuit is measured here too, so its retries are kept within their budget here.
+
 1. While all is well a call costs no statement: each process looks at most once a second which circuits are not.
 2. Failures that trying again may help are counted in the circuit's row; enough in a row open it.
 3. A call through an open circuit is refused, and told to come back when the circuit has rested, one call after the
@@ -16,7 +18,8 @@ from typing import Any
 
 from apps.common.errors import Retryable
 from apps.common.json import JSON
-from apps.workflows.engine.pacing import BreakerPolicy, Meter, Queue
+from apps.workflows.engine.pacing import BreakerPolicy, Meter, Queue, RetryBudget
+from apps.workflows.nodes.base import Deferred, NodeError
 from apps.workflows.services.raised import error_of
 from apps.workflows.store import circuits
 from apps.workflows.store.circuits import Name, Trouble
@@ -31,6 +34,7 @@ class Local:
     """What this process has measured of a circuit."""
 
     meter: Meter = field(default_factory=Meter)
+    budget: RetryBudget = field(default_factory=RetryBudget)
     queue: Queue | None = None  # while it is open
 
 
@@ -44,16 +48,23 @@ class Breaker:
         self._troubled: dict[Name, Trouble] = {}
         self._local: dict[Name, Local] = {}
 
-    def enter(self, circuit: Name) -> None:
-        """Lets a call through, or raises Retryable `circuit_open` that says when to come back."""
+    def enter(self, circuit: Name, *, retry: bool = False) -> None:
+        """Lets a call through, or raises what says when to come back.
+
+        That is Retryable `circuit_open`, or Deferred `retry_budget` for the retry of a failed call.
+        """
         self._look()
         trouble = self._troubled.get(circuit)
-        if trouble is not None and trouble.opens_in is not None and not self._may_probe(circuit, trouble):
+        is_open = trouble is not None and trouble.opens_in is not None
+        if trouble is not None and is_open and not self._may_probe(circuit, trouble):
             raise self._refused(circuit, self._left(trouble))
         with self._lock:
             local = self._local.setdefault(circuit, Local())
-            local.meter.count(self._clock())
-            if trouble is None or trouble.opens_in is None:
+            now = self._clock()
+            if retry and not is_open and (wait := local.budget.admit(local.meter, now)) is not None:
+                raise _over_budget(circuit, wait)
+            local.meter.count(now)
+            if not is_open:
                 local.queue = None
 
     def is_troubled(self, circuit: Name) -> bool:
@@ -111,6 +122,11 @@ class Breaker:
             retry_after=wait,
             code="circuit_open",
         )
+
+
+def _over_budget(circuit: Name, wait: float) -> Deferred:
+    message = f"Enough of the calls of '{circuit[1]}' are retries already; this one waits its turn."
+    return Deferred(NodeError("retry_budget", message, retryable=True, retry_after=wait, deferred=True))
 
 
 def through(breaker: Breaker, circuit: Name, invoke: Callable[[], JSON]) -> Callable[[], JSON]:
