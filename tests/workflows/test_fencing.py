@@ -13,6 +13,8 @@ from apps.workflows import tasks
 from apps.workflows.models import JournalEntry, RunEvent
 from apps.workflows.services import attempts, recovery, settler
 from apps.workflows.services.acting import act_on_run
+from apps.workflows.services.leases import Leases
+from apps.workflows.services.settler import News
 from apps.workflows.services.transition import again
 from apps.workflows.store import journal, progress, writing
 from apps.workflows.store.database import transaction
@@ -477,3 +479,13 @@ def test_a_claim_is_not_refused_on_a_memory_that_is_out_of_date(room, calls):
     worker.memory.keep(remembered)
 
     assert attempts.take(claim.row.id, worker) is not None
+
+
+def test_two_threads_of_a_worker_that_ask_for_a_node_run_at_once_have_it_once(room):
+    run = room.start(workflow({"a": probe("a")}))
+    wishes = [News(run, room.node(run, "a").pk) for _ in range(2)]
+
+    settler._bring(run, wishes, Leases())
+
+    assert [wish.following.row.fence for wish in wishes if wish.following] == [1]
+    assert room.attempts(run, "a") == ["running"]

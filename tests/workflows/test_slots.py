@@ -114,6 +114,8 @@ def test_no_more_calls_are_under_way_than_the_tool_takes_over_two_workers(room, 
         for _ in range(24):  # a call for each item, and mostly two at once
             list(threads.map(work, range(6)))
             room.make_due(3600)
+            for process in processes:
+                process.memory.forget(run)  # what they know of the times is not so any more
             if room.status(run) == "completed":
                 break
 

@@ -113,7 +113,7 @@ class Transition:
             self.inline_left = max(self.inline_left, 1)
             starting.activate(self, row)
             self.work_in()
-        else:
+        elif all(row is not other for other in self.ready):  # two threads of a worker may ask for it at once
             self.ready.append(row)
 
     def offer(self, row: NodeRow) -> None:
