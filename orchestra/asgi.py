@@ -19,7 +19,7 @@ from django.conf import settings  # noqa: E402 - after django.setup()
 
 from apps.common.errors import Unavailable  # noqa: E402
 from apps.common.middleware import begin, finish  # noqa: E402
-from apps.common.problems import problem_response  # noqa: E402
+from apps.common.problems import answer_error  # noqa: E402
 from apps.workflows.streams import websocket  # noqa: E402
 from orchestra import urls  # noqa: E402, F401 - loaded now and not by the first request
 from orchestra.wsgi import application as wsgi_application  # noqa: E402
@@ -50,7 +50,7 @@ async def turn_away(scope: Scope, _receive: Receive, send: Send) -> None:
     request = ASGIRequest(scope, BytesIO())
     started = begin(request)
     error = Unavailable("Too many requests wait for an answer already; try again.", code="busy", retry_after=1)
-    response = problem_response(request, error)
+    response = answer_error(request, error)
     finish(request, response, started)
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})

@@ -1,5 +1,6 @@
 """Every address of the product: each app brings its own, in full."""
 
+from allauth.account.decorators import secure_admin_login
 from django.apps import apps
 from django.contrib import admin
 from django.urls import include, path
@@ -13,6 +14,7 @@ handler500 = "apps.common.problems.server_error"
 
 admin.site.site_header = admin.site.site_title = "Orchestra"
 admin.site.index_title = "Back office"
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign] # one way in, one limit
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),

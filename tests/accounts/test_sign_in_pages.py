@@ -135,3 +135,10 @@ def test_every_page_of_the_sign_in_is_ours(db, settings, path):
 
     assert '<body class="bare">' in page
     assert "style=" not in page
+
+
+def test_the_admin_pages_have_no_door_of_their_own(browser, alice):
+    answer = Client().get("/admin/login/?next=/admin/")
+
+    assert answer["Location"] == "/accounts/login?next=%2Fadmin%2F"
+    assert browser.owner.get("/admin/login/?next=/admin/").status_code == 403
