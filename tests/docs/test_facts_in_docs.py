@@ -194,6 +194,8 @@ def _refusals() -> list[Path]:
         "queue_limit",
         "schedules",
         "firing",
+        "drafts",
+        "saved_views",
     )
     return [services / f"{name}.py" for name in names]
 
