@@ -58,6 +58,7 @@ def page(needs: str = Capability.VIEW) -> Callable[[View[P]], Answer[P]]:
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
+        answer.needs = needs  # type: ignore[attr-defined] # by which the tests find every page
         return answer
 
     return decorate
