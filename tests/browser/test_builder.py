@@ -1,0 +1,292 @@
+"""The builder, as people use it: by mouse, by keyboard alone, two at a time, and with what they bring along."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from apps.accounts.models import Role
+from tests.browser.accessibility import assert_accessible
+from tests.fixtures import make_actor
+from tests.workflows.engine_room import EngineRoom
+from tests.workflows.test_runs_api import _work_in_background as work_in_background
+
+SEEDS = Path(__file__).parents[1] / "seed_payloads"
+WORKFLOWS = sorted(path for path in SEEDS.glob("*.json") if not re.match(r"execute|register", path.stem))
+START = {"name": "greet", "nodes": {"start": {"type": "set", "values": {"text": "What a wonderful day!"}}}}
+
+
+@pytest.fixture
+def greet(alice):
+    return alice.client.post("/v1/workflows", START, format="json").json()
+
+
+@pytest.fixture
+def open_builder(tabs, greet):
+    def opened(actor, **more):
+        page = tabs.open("/workflows/greet/edit", actor, **more)
+        expect(card(page, "start")).to_be_visible()
+        return page
+
+    return opened
+
+
+def card(page, node):
+    return page.locator(f'.b-card[data-node-id="{node}"]')
+
+
+def saved(page):
+    expect(page.locator(".b-saving")).to_contain_text("Draft, saved", timeout=15_000)
+
+
+def draft(actor):
+    return actor.client.get("/v1/workflows/greet/draft").json()
+
+
+def drag(page, source, target):
+    source.hover()
+    page.mouse.down()
+    target.hover(position={"x": 4, "y": 4})
+    target.hover()
+    page.mouse.up()
+
+
+def add_by_name(page, name):
+    page.keyboard.press("n")
+    page.get_by_role("combobox", name="What to add").fill(name)
+    page.keyboard.press("Enter")
+
+
+def test_three_nodes_are_built_with_the_mouse_and_published(open_builder, alice):
+    page = open_builder(alice)
+
+    page.locator('[data-entry="agent:text_processor"]').drag_to(
+        page.locator(".b-canvas"), target_position={"x": 480, "y": 150}
+    )
+    page.get_by_role("button", name="Set values").click()
+    drag(
+        page,
+        card(page, "start").locator(".react-flow__handle-right"),
+        card(page, "text_processor").locator(".react-flow__handle-left"),
+    )
+    drag(
+        page,
+        card(page, "text_processor").locator(".react-flow__handle-right"),
+        card(page, "set").locator(".react-flow__handle-left"),
+    )
+    card(page, "text_processor").click()
+    page.get_by_label("Text", exact=True).fill("{{ nodes.start.output.text }}")
+    saved(page)
+
+    definition = draft(alice)["definition"]
+    assert definition["edges"] == [{"from": "start", "to": "text_processor"}, {"from": "text_processor", "to": "set"}]
+    assert definition["nodes"]["text_processor"]["input"]["text"] == "{{ nodes.start.output.text }}"
+    page.get_by_role("button", name="Publish").click()
+    page.get_by_label("What changed").fill("Two more nodes")
+    page.get_by_role("dialog").get_by_role("button", name="Publish").click()
+    expect(page.locator(".b-toast")).to_contain_text("Version 2 is published")
+    assert alice.client.get("/v1/workflows/greet").json()["published_version"] == 2
+
+
+def test_three_nodes_are_built_with_the_keyboard_alone(open_builder, alice):
+    page = open_builder(alice)
+
+    page.keyboard.press("ArrowRight")
+    add_by_name(page, "echo")
+    expect(card(page, "echo")).to_be_visible()
+    add_by_name(page, "ask a person")
+    expect(card(page, "approval")).to_be_visible()
+    page.keyboard.press("F2")
+    page.keyboard.type("sure")
+    page.keyboard.press("Enter")
+    expect(card(page, "sure")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("c")
+    page.get_by_role("combobox", name="Node").fill("start")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Control+s")
+    saved(page)
+
+    edges = draft(alice)["definition"]["edges"]
+    assert edges == [{"from": "start", "to": "echo"}, {"from": "echo", "to": "sure"}, {"from": "echo", "to": "start"}]
+    page.keyboard.press("Control+z")
+    saved(page)
+    expect(page.locator(".react-flow__edge")).to_have_count(2)
+
+
+def test_what_is_broken_is_found_and_mended_from_the_list(open_builder, alice):
+    page = open_builder(alice)
+    card(page, "start").click()
+    page.get_by_label("text", exact=True).fill("{{ inputs.nmae + }}")
+    expect(page.locator(".b-problems")).to_have_text("1 problem")
+    expect(page.get_by_role("button", name="Publish")).to_be_disabled()
+    page.locator(".react-flow__pane").click(position={"x": 20, "y": 20})
+
+    page.locator(".b-problems").click()
+    page.locator(".b-problem-list button").first.click()
+
+    expect(page.get_by_label("text", exact=True)).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("mended")
+    expect(page.locator(".b-problems")).to_have_text("No problems")
+    expect(page.get_by_role("button", name="Publish")).to_be_enabled()
+
+
+def test_a_run_shows_on_the_nodes_and_its_values_in_the_list(open_builder, alice):
+    page = open_builder(alice)
+    finish = work_in_background(EngineRoom(alice.organization))
+
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Run").click()
+    expect(page.locator(".b-bar .b-pill")).to_contain_text("completed", timeout=20_000)
+    finish()
+
+    expect(card(page, "start")).to_have_attribute("data-status", "completed")
+    card(page, "start").click()
+    page.get_by_role("tab", name="Last run").click()
+    expect(page.locator(".b-value").first).to_contain_text("What a wonderful day!")
+    add_by_name(page, "echo")
+    page.get_by_role("button", name="Insert a value into Input").click()
+    expect(page.get_by_role("option", name="nodes.start.output.text")).to_contain_text("What a wonderful day!")
+
+
+def test_of_two_people_nobody_overwrites_the_other_silently(open_builder, alice):
+    carol = make_actor("carol", alice.organization, Role.EDITOR)
+    hers, his = open_builder(alice), open_builder(carol)
+    card(hers, "start").click()
+    hers.get_by_label("Title", exact=True).fill("Hers")
+    saved(hers)
+
+    card(his, "start").click()
+    his.get_by_label("Title", exact=True).fill("His")
+
+    dialog = his.get_by_role("dialog", name="alice has changed this workflow too")
+    expect(dialog).to_contain_text("Hers")
+    assert draft(alice)["definition"]["nodes"]["start"]["title"] == "Hers"
+    dialog.get_by_role("button", name="Take theirs").click()
+    expect(card(his, "start")).to_contain_text("Hers")
+    his.get_by_role("button", name="Undo").click()
+    expect(card(his, "start")).to_contain_text("His")
+
+
+def test_who_moves_a_node_while_another_edits_keeps_both(open_builder, alice):
+    carol = make_actor("carol", alice.organization, Role.EDITOR)
+    hers, his = open_builder(alice), open_builder(carol)
+    card(hers, "start").click()
+    hers.get_by_label("Title", exact=True).fill("Hers")
+    saved(hers)
+
+    card(his, "start").click()
+    his.keyboard.press("Alt+ArrowDown")
+    saved(his)
+
+    expect(card(his, "start")).to_contain_text("Hers")
+    kept = draft(alice)
+    assert (kept["definition"]["nodes"]["start"]["title"], kept["updated_by"]) == ("Hers", "user:carol")
+    assert kept["layout"]["positions"]["start"]
+
+
+def test_what_was_done_can_be_undone_after_a_reload(open_builder, alice):
+    page = open_builder(alice)
+    card(page, "start").click()
+    page.keyboard.press("Delete")
+    saved(page)
+    expect(card(page, "start")).to_have_count(0)
+
+    page.reload()
+    page.get_by_role("button", name="Undo").click()
+
+    expect(card(page, "start")).to_be_visible()
+
+
+def test_nodes_travel_as_text(open_builder, alice, greet):
+    page = open_builder(alice)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    card(page, "start").click()
+
+    page.keyboard.press("Control+c")
+    page.keyboard.press("Control+v")
+
+    expect(card(page, "start_2")).to_be_visible()
+    assert json.loads(page.evaluate("navigator.clipboard.readText()"))["nodes"]["start"] == START["nodes"]["start"]
+
+
+def test_the_text_and_the_graph_are_one(open_builder, alice):
+    page = open_builder(alice)
+    page.get_by_role("tab", name="YAML").click()
+    text = page.get_by_label("The workflow as YAML")
+    text.fill(
+        "# Ours.\nname: greet\nnodes:\n  start: {type: set, values: {}}  # the first\n"
+        "  end: {type: set, needs: start}\n"
+    )
+    expect(card(page, "end")).to_be_visible()
+
+    card(page, "end").click()
+    page.get_by_label("Title", exact=True).fill("Good bye")
+
+    expect(text).to_have_value(re.compile(r"# Ours\.(.|\n)*# the first(.|\n)*title: Good bye"))
+    saved(page)
+    assert draft(alice)["source"].startswith("# Ours.")
+
+
+def test_versions_are_compared_and_restored(open_builder, alice):
+    changed = {**START, "nodes": {"other": {"type": "set", "values": {}}}}
+    page = open_builder(alice)
+    page.get_by_role("tab", name="YAML").click()
+    page.get_by_label("The workflow as YAML").fill(json.dumps(changed))
+    expect(card(page, "other")).to_be_visible()
+    page.get_by_role("tab", name="Versions").click()
+
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator('.b-card[data-diff="removed"]')).to_contain_text("start")
+    expect(card(page, "other")).to_have_attribute("data-diff", "added")
+    page.get_by_role("button", name="Restore").click()
+
+    expect(card(page, "start")).to_be_visible()
+    expect(card(page, "other")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_dialect_is_imported_and_can_be_published(open_builder, alice, path):
+    page = open_builder(alice)
+
+    page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.items.add(new File([text], "workflow.json"));
+            document.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+        }""",
+        path.read_text(),
+    )
+
+    expect(page.locator(".b-toast")).to_contain_text("Import workflow.json")
+    expect(card(page, "start")).to_have_count(0)
+    expect(page.locator(".b-problems")).to_have_text("No problems")
+    saved(page)
+    assert alice.client.post("/v1/workflows/greet/draft/publish", {}, format="json").status_code == 200
+
+
+def test_who_may_not_change_it_can_look_around(open_builder, bob, alice):
+    page = open_builder(bob)
+
+    expect(page.get_by_role("note")).to_contain_text("the role of an editor")
+    expect(page.get_by_role("button", name="Publish")).to_have_count(0)
+    page.keyboard.press("n")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_on_a_phone_one_looks_around(open_builder, alice):
+    page = open_builder(alice, width=390)
+
+    expect(page.get_by_text("Editing needs a wider window")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+
+def test_everybody_can_use_the_builder(open_builder, alice):
+    page = open_builder(alice)
+    card(page, "start").click()
+    page.get_by_role("tab", name="Outline").click()
+
+    assert_accessible(page)
