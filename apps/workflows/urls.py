@@ -2,9 +2,10 @@
 
 from django.urls import path
 
+from apps.accounts.pages import page_or
 from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
 from apps.workflows.views import approvals as approval_pages
-from apps.workflows.views import builder, gallery, run, run_acts, run_list
+from apps.workflows.views import builder, gallery, run, run_acts, run_list, workflow_pages
 
 pages = [
     path("workflows/<str:ref>/edit", builder.edit, name="edit_workflow"),
@@ -32,12 +33,26 @@ pages = [
     path("templates", gallery.gallery, name="templates"),
     path("templates/<str:name>/use", gallery.use, name="use_template"),
     path("templates/<str:name>/run", gallery.run, name="run_template"),
+    path(
+        "workflows",
+        page_or(older.OlderWorkflowsView.as_view(schema=None), workflow_pages.workflow_list),
+        name="workflows",
+    ),
+    path(
+        "workflows/<str:ref>",
+        page_or(older.OlderWorkflowView.as_view(schema=None), workflow_pages.workflow_page),
+        name="workflow",
+    ),
+    path("workflows/<str:ref>/run", workflow_pages.run_form, name="run_workflow"),
+    path("workflows/<str:ref>/archive", workflow_pages.archive, name="archive_workflow"),
+    path("workflows/<str:ref>/versions/<int:number>/publish", workflow_pages.publish, name="publish_version"),
+    path("workflows/<str:ref>/versions/<int:before>/diff/<int:after>", workflow_pages.diff, name="diff_versions"),
+    path("workflow-imports", workflow_pages.import_workflow, name="import_workflow"),
+    path("workflow-restores/<uuid:identifier>", workflow_pages.restore, name="restore_workflow"),
 ]
 
 older_addresses = [
-    path("workflows", older.OlderWorkflowsView.as_view(schema=None)),
     path("workflows/", older.OlderWorkflowsView.as_view(schema=None)),
-    path("workflows/<str:ref>", older.OlderWorkflowView.as_view(schema=None)),
     path("workflows/<str:ref>/execute", older.ExecuteView.as_view(schema=None)),
     path("executions/<str:ref>/status", older.ExecutionStatusView.as_view(schema=None)),
     path("executions/<str:ref>/logs", older.ExecutionLogsView.as_view(schema=None)),

@@ -124,3 +124,54 @@ def test_a_filter_is_kept_as_a_view(tabs, alice, many):
     page.get_by_role("link", name="Broken").click()
 
     page.wait_for_url("**/runs?q=status%3Afailed")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("path", ["/", "/workflows", "/workflows?q=nothing", "/workflows/market-brief"])
+def test_everybody_can_use_home_and_the_workflows(tabs, alice, many, path, width):
+    page = tabs.open(path, alice, width=width)
+
+    assert_accessible(page)
+    assert fits(page), "the page scrolls sideways"
+
+
+@pytest.mark.parametrize("path", ["/", "/workflows"])
+def test_everybody_can_use_home_and_the_workflows_before_there_are_any(tabs, alice, path):
+    assert_accessible(tabs.open(path, alice))
+
+
+def test_workflows_are_found_while_somebody_types(tabs, alice, brief):
+    saved(alice.organization, "triage")
+    page = tabs.open("/workflows", alice)
+
+    page.keyboard.press("/")
+    page.keyboard.type("tri")
+    page.get_by_role("link", name="Market brief", exact=True).wait_for(state="detached")
+
+    assert page.get_by_role("link", name="triage", exact=True).is_visible()
+    assert page.url.endswith("/workflows?q=tri")
+
+
+def test_a_file_that_is_dropped_on_the_list_becomes_a_workflow(tabs, alice):
+    page = tabs.open("/workflows", alice)
+
+    def drop(text):
+        files = "text => { const t = new DataTransfer(); t.items.add(new File([text], 'w.yaml')); return t; }"
+        page.dispatch_event("main", "drop", {"dataTransfer": page.evaluate_handle(files, text)})
+
+    drop("name: dropped\nnodes:\n  a: {type: nothing}\n")
+    page.get_by_text("Not imported.").wait_for()
+    assert_accessible(page)
+    drop("name: dropped\nnodes:\n  a: {type: set, values: {x: 1}}\n")
+
+    page.wait_for_url("**/workflows/dropped")
+
+
+def test_an_archived_workflow_comes_back_by_undo(tabs, alice, brief):
+    page = tabs.open("/workflows", alice)
+
+    page.get_by_role("button", name="Archive Market brief").click()
+    page.get_by_role("link", name="Market brief", exact=True).wait_for(state="detached")
+    page.get_by_role("button", name="Undo").click()
+
+    page.get_by_role("link", name="Market brief", exact=True).wait_for()

@@ -72,6 +72,12 @@ def page(query: RunQuery, cursor: str | None) -> Page[Run]:
     return page_of_rows(found.annotate(glimpse=Left("input", GLIMPSE)), cursor=cursor, limit=ROWS)
 
 
+def latest(workflow: Workflow, most: int) -> list[Row]:
+    """Give the newest runs of a workflow."""
+    found = Run.objects.filter(workflow=workflow).select_related("workflow", "version").only(*_SHOWN)
+    return rows(found.annotate(glimpse=Left("input", GLIMPSE)).order_by("-created_at", "-id")[:most])
+
+
 def counts(query: RunQuery) -> Mapping[str, int]:
     """Give how many runs of each status there are beside the filter's own; counted up to `MOST_COUNTED`.
 
@@ -126,8 +132,8 @@ def _row(run: Run, moment: datetime) -> Row:
 
 def glimpse_of(text: str) -> str:
     """Say in one line what stands in the beginning of a run's input: `topic: heat pumps · days: 3`."""
-    if text.startswith('{"$'):
-        return ""  # it is kept elsewhere, for its size
+    if not text or text.startswith('{"$'):
+        return ""  # the second kind is kept elsewhere, for its size
     try:
         value = json.loads(text)
     except BadRequest:  # cut off

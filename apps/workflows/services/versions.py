@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.accounts.models import Organization
-from apps.common.errors import NotFound
+from apps.common.errors import Conflict, NotFound
 from apps.common.ids import uuid7
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.services.definitions import Checked
@@ -87,6 +88,21 @@ def archive_workflow(workflow: Workflow) -> None:
     """Takes a workflow out of every list; its runs stay, and its name is free again."""
     workflow.archived_at = timezone.now()
     workflow.save(update_fields=["archived_at", "updated_at"])
+
+
+def restore_workflow(identifier: UUID) -> Workflow:
+    """Takes an archived workflow back into the lists; raises NotFound, and Conflict while its name is taken."""
+    workflow = Workflow.objects.filter(pk=identifier).first()
+    if workflow is None:
+        raise NotFound("There is no such workflow.", code="workflow_not_found")
+    workflow.archived_at = None
+    try:
+        with transaction.atomic():
+            workflow.save(update_fields=["archived_at", "updated_at"])
+    except IntegrityError:
+        message = f"There is another workflow '{workflow.name}' by now; archive it first."
+        raise Conflict(message, code="name_taken") from None
+    return workflow
 
 
 def inline_version(*, organization: Organization, checked: Checked, source: Source, by: str) -> WorkflowVersion:
