@@ -5,7 +5,6 @@ from django.apps import apps
 from django.contrib import admin
 from django.urls import include, path
 from django.utils.module_loading import module_has_submodule
-from django.views.generic import RedirectView
 
 handler400 = "apps.common.problems.bad_request"
 handler403 = "apps.common.problems.permission_denied"
@@ -17,7 +16,6 @@ admin.site.index_title = "Back office"
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign] # one way in, one limit
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
     *(
         path("", include(f"{config.name}.urls"))
