@@ -141,6 +141,7 @@ def test_of_many_that_take_at_one_moment_no_two_have_the_same_slot(name):
                 with lock:
                     held.add(holder)
                     most.append(len(held))
+                time.sleep(0.005)  # long enough for the others to ask meanwhile
                 with lock:
                     held.discard(holder)
                 process.give(name, holder)
