@@ -290,3 +290,54 @@ def test_everybody_can_use_the_builder(open_builder, alice):
     page.get_by_role("tab", name="Outline").click()
 
     assert_accessible(page)
+
+
+def test_a_part_is_run_alone_on_what_the_rest_gave(open_builder, alice):
+    page = open_builder(alice)
+    page.keyboard.press("ArrowRight")
+    add_by_name(page, "set values")
+    page.get_by_role("button", name="Add a value").click()
+    page.get_by_label("value_1", exact=True).fill("{{ nodes.start.output.text }}")
+    page.locator(".react-flow__pane").click(position={"x": 20, "y": 20})
+    finish = work_in_background(EngineRoom(alice.organization))
+
+    def run(button):
+        latest = page.locator(".b-bar .b-pill")
+        before = latest.get_attribute("href") if latest.count() else ""
+        card(page, "set").click()
+        page.get_by_role("tab", name="Last run").click()
+        page.get_by_role("button", name=button).click()
+        if button != "Run from here":
+            page.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
+        expect(latest).not_to_have_attribute("href", before)
+        expect(latest).to_contain_text("completed", timeout=20_000)
+        expect(page.locator(".b-value").first).to_contain_text("wonderful", timeout=20_000)
+
+    run("Run to here")
+    run("Run only this")
+    run("Run to here")
+    run("Run from here")
+    finish()
+
+    page.get_by_role("button", name="Pin output").click()
+    expect(card(page, "set").locator(".b-mark-pinned")).to_be_visible()
+    saved(page)
+    assert draft(alice)["layout"]["pins"] == {"set": {"value_1": "What a wonderful day!"}}
+
+
+def test_notes_and_groups_are_kept_beside_the_definition(open_builder, alice):
+    page = open_builder(alice)
+    before = draft(alice)["definition"]
+
+    page.keyboard.press("Shift+S")
+    page.get_by_label("Note", exact=True).fill("Ask Ada.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Control+g")
+    page.get_by_label("Name of the group").fill("All of it")
+    saved(page)
+
+    kept = draft(alice)
+    assert kept["definition"] == before
+    assert [note["text"] for note in kept["layout"]["notes"].values()] == ["Ask Ada."]
+    assert list(kept["layout"]["groups"].values()) == [{"title": "All of it", "nodes": ["start"]}]
