@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 
-from apps.accounts.models import ApiKey, IdempotentRequest, Membership, Organization, RefreshToken, User
+from apps.accounts.models import ApiKey, IdempotentRequest, Invitation, Membership, Organization, RefreshToken, User
 from apps.common.admin import ModelAdmin, ReadOnlyAdmin
 
 admin.site.register(User, UserAdmin)
@@ -52,3 +52,10 @@ class IdempotentRequestAdmin(ReadOnlyAdmin[IdempotentRequest]):
     list_display = ["method", "path", "organization", "status", "created_at", "expires_at"]
     list_select_related = ["organization"]
     exclude = ["body_hash"]
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin[Invitation]):
+    list_display = ["email", "role", "organization", "invited_by", "created_at", "expires_at"]
+    list_select_related = ["organization", "invited_by"]
+    exclude = ["digest"]

@@ -15,6 +15,7 @@ from apps.common.models import BaseModel
 
 API_KEY_LIFETIME = timedelta(days=90)
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
+INVITATION_LIFETIME = timedelta(days=7)
 
 
 class Capability(StrEnum):
@@ -187,3 +188,19 @@ class IdempotentRequest(OrganizationModel):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+class Invitation(OrganizationModel):
+    """A link that makes whoever opens it first a member; its token is kept as a digest and shown once."""
+
+    email = models.EmailField(blank=True, default="")  # for whom it is meant; a note, as nobody proves an address
+    role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
+    digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["organization", "-created_at", "-id"], name="invitation_newest")]
+
+    def __str__(self) -> str:
+        return f"invitation as {self.role}"

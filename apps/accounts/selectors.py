@@ -6,11 +6,13 @@ from uuid import UUID
 import orjson
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
-from apps.accounts.models import ApiKey, Membership, Organization, User
+from apps.accounts.models import ApiKey, Invitation, Membership, Organization, Role, User
 from apps.common.database import first_row
 from apps.common.errors import NotFound
+from apps.common.selectors import find_by_id
 
 _KEY_FIELDS = [field.attname for field in ApiKey._meta.concrete_fields]
 _ORGANIZATION_FIELDS = [field.attname for field in Organization._meta.concrete_fields]
@@ -55,6 +57,26 @@ def organizations() -> QuerySet[Organization]:
 def keys() -> QuerySet[ApiKey]:
     """Give the keys of the organization in scope that are not revoked."""
     return ApiKey.objects.filter(revoked_at=None).select_related("created_by")
+
+
+def members() -> QuerySet[Membership]:
+    """Give the members of the organization in scope, by name."""
+    return Membership.objects.select_related("user").order_by("user__username")
+
+
+def find_member(ref: str | UUID) -> Membership:
+    """Give the membership with this id; raises NotFound."""
+    return find_by_id(members(), ref)
+
+
+def count_owners() -> int:
+    """Count the owners of the organization in scope."""
+    return Membership.objects.filter(role=Role.OWNER).count()
+
+
+def invitations() -> QuerySet[Invitation]:
+    """Give the invitations of the organization in scope that may still be accepted, the newest first."""
+    return Invitation.objects.filter(expires_at__gt=Now()).select_related("invited_by").order_by("-created_at", "-id")
 
 
 def organization_for_command(slug: str | None) -> Organization:

@@ -6,7 +6,8 @@ from apps.accounts import (
     api,
     schema,  # noqa: F401 - describes signing in to the OpenAPI generator, which only a process with addresses needs
 )
-from apps.accounts.views import kitchen_sink, organizations, palette, sign_in
+from apps.accounts.views import invitations, kitchen_sink, organizations, palette, sign_in
+from apps.accounts.views.settings import api_keys, members, sections
 
 # The names are those that allauth looks for.
 pages = [
@@ -23,6 +24,18 @@ pages = [
         sign_in.reset_from_key,
         name="account_reset_password_from_key",
     ),
+    path("accounts/invitation/<str:token>", invitations.invitation, name="invitation"),
+    path("settings", sections.first, name="settings"),
+    path("settings/members", members.members, name="settings_members"),
+    path("settings/members/<str:ref>/role", members.change, name="change_member"),
+    path("settings/members/<str:ref>/remove", members.remove, name="remove_member"),
+    path("settings/invitations/<str:ref>/withdraw", members.withdraw, name="withdraw_invitation"),
+    path("settings/roles", sections.roles, name="settings_roles"),
+    path("settings/api-keys", api_keys.api_keys, name="settings_api_keys"),
+    path("settings/api-keys/<str:ref>/revoke", api_keys.revoke, name="revoke_api_key"),
+    path("settings/models", sections.models, name="settings_models"),
+    path("settings/organization", sections.organization, name="settings_organization"),
+    path("settings/appearance", sections.appearance, name="settings_appearance"),
     path("go", palette.search),
     path("ui", kitchen_sink.kitchen_sink),
     path("accounts/organization", organizations.switch, name="switch_organization"),
