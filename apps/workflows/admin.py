@@ -44,6 +44,10 @@ class WorkflowAdmin(HistoryAdmin[Workflow]):
     readonly_fields = ["related"]
     actions = ["archive"]
 
+    def view_on_site(self, workflow: Workflow) -> str:
+        """Give the page that people see."""
+        return reverse("edit_workflow", args=[workflow.pk])
+
     @admin.display(description="See also")
     def related(self, workflow: Workflow) -> str:
         """Link to what belongs to the workflow."""
@@ -80,6 +84,10 @@ class RunAdmin(HistoryAdmin[Run]):
     heavy = ["input", "output", "marking", "error"]
     readonly_fields = ["related"]
     actions = ["retry", "cancel"]
+
+    def view_on_site(self, run: Run) -> str:
+        """Give the page that people see."""
+        return reverse("run", args=[run.pk])
 
     @admin.display(description="See also")
     def related(self, run: Run) -> str:

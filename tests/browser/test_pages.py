@@ -62,3 +62,43 @@ def test_a_decision_elsewhere_shows_without_losing_what_was_typed(tabs, alice, r
     page.get_by_text("Already approved").wait_for(timeout=15_000)
     assert page.get_by_label("Comment").input_value() == "I think"
     assert_accessible(page)
+
+
+def test_a_key_is_shown_once(tabs, alice):
+    page = tabs.open("/settings/api-keys", alice)
+    page.get_by_role("button", name="Create a key").first.click()
+    page.get_by_label("Name").fill("ci-deploy")
+    assert_accessible(page)
+    page.get_by_role("button", name="Create", exact=True).click()
+
+    secret = page.get_by_role("region", name="Key", exact=True).inner_text()
+    assert secret.startswith("ork_live_")
+    assert_accessible(page)
+    page.goto("/settings/api-keys")
+
+    assert page.get_by_text("ci-deploy").first.is_visible()
+    assert secret not in page.content()
+
+
+def test_an_agent_is_found_and_tried(tabs, alice):
+    page = tabs.open("/agents", alice)
+    page.get_by_role("searchbox").fill("sentiment")
+    page.locator(".catalogue > li").nth(1).wait_for(state="detached")
+    page.get_by_role("link", name="text_processor").click()
+
+    page.get_by_label("Task Type").select_option(label="sentiment_analysis")
+    page.get_by_label("Text", exact=True).fill("What a wonderful day.")
+    page.get_by_role("button", name="Run once").click()
+
+    page.locator("#trial").get_by_text("Completed").wait_for()
+    assert_accessible(page)
+
+
+@pytest.mark.parametrize(
+    "path", ["/approvals", "/templates", "/agents", "/tools/http.request", "/settings/members", "/settings/roles"]
+)
+def test_everybody_can_use_it_on_a_phone(tabs, alice, bob, path):
+    page = tabs.open(path, alice, width=390)
+
+    assert_accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"

@@ -141,3 +141,17 @@ def test_an_owner_is_no_operator(alice, busy):
     client.force_login(alice.user)
 
     assert client.get(page_of(Run)).status_code == 302
+
+
+def test_a_run_and_a_workflow_open_in_the_app(operator, organization):
+    room = EngineRoom(organization)
+    workflow = room.save(FAILING).workflow
+    run = room.finish(FAILING)
+
+    for model, thing, address in (
+        ("run", run, f"/runs/{run.pk}"),
+        ("workflow", workflow, f"/workflows/{workflow.pk}/edit"),
+    ):
+        page = operator.get(f"/admin/workflows/{model}/{thing.pk}/change/").content.decode()
+        assert f'<a href="{address}" class="viewsitelink">Open in app</a>' in page
+        assert "css/admin.css" in page

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, page
 from apps.workflows.engine.compiler import Compiled
+from apps.workflows.serializers.run_page.layout import Layout, lay_out
 from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.gallery import Template, find_template, run_demo, templates, use_template
 
@@ -36,6 +37,16 @@ class Card:
     def compiled(self) -> Compiled:
         """Give its graph."""
         return check_definition(self.template.definition).compiled
+
+    @cached_property
+    def picture(self) -> Layout:
+        """Give where everything stands in a small drawing of the graph."""
+        return lay_out(self.compiled.graph)
+
+    @property
+    def boxes(self) -> list[tuple[float, float, str]]:
+        """Give the corner and the type of every node."""
+        return [(*at, self.compiled.nodes[place].spec.type) for place, at in self.picture.places.items()]
 
     @property
     def kinds(self) -> list[str]:
