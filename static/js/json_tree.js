@@ -1,5 +1,6 @@
 // Turns a block of JSON into a tree with search, and with a button at each value that copies it or its path.
 const OPEN_DEPTH = 2; // levels that are open at first
+const SHORT = 200; // characters that need no search
 const OPEN_SIZE = 30; // members up to which a level opens by itself
 
 let copy; // from app.js
@@ -12,7 +13,8 @@ export function grow(places, copyText) {
     try {
       const value = JSON.parse(source.textContent);
       if (value === null || typeof value !== "object") continue;
-      source.replaceWith(bar(place, source.textContent), tree(value, place.dataset.path ?? "", 0));
+      const text = source.textContent;
+      source.replaceWith(...(text.length > SHORT ? [bar(place, text)] : []), tree(value, place.dataset.path ?? "", 0));
     } catch {
       // Truncated or not JSON: it stays the text it is.
     }
@@ -61,9 +63,9 @@ function member(key, value, path, depth, inList) {
 
 function copier(value, path) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  const one = button("Copy", (event) => copy(event.shiftKey || event.altKey ? path : text));
+  const one = button("Copy", (event) => copy(event.altKey ? `{{ ${path} }}` : event.shiftKey ? path : text));
   one.classList.add("json-copy");
-  one.title = `Copy the value; with Shift the path ${path}`;
+  one.title = `Copy the value; with Shift the path ${path}, with Alt the expression`;
   one.setAttribute("aria-label", `Copy ${path}`);
   return one;
 }

@@ -58,11 +58,16 @@ setInterval(() => {
 function countDown() {
   for (const element of document.querySelectorAll("[data-due]")) {
     const left = (Number(element.dataset.due) - Date.now() - model.ahead) / 1000;
-    write(element, left > 0 ? `${element.closest(".tone-retrying, .tone-waiting") ? "in" : ""} ${spell(left)}.` : "now.");
+    const words = left > 0 ? `in ${spell(left)}` : "now";
+    write(element, element.dataset.then ? `${element.dataset.then} by itself ${words}.` : `${words}.`);
   }
 }
 
-const spell = (seconds) => (seconds < 60 ? `${Math.ceil(seconds)} s` : duration(seconds * 1000));
+function spell(seconds) {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  if (seconds < 86400) return duration(seconds * 1000);
+  return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
+}
 
 // ---- the stream --------------------------------------------------------------------------------------
 
@@ -85,9 +90,9 @@ function hear(event) {
 }
 
 const resync = atMostEvery(1000, async () => {
-  const answer = await fetch(`${base}/state`);
-  if (!answer.ok) return;
-  model.take(await answer.json());
+  const text = await ask(`${base}/state`);
+  if (text === null) return;
+  model.take(JSON.parse(text));
   model.added = true;
   drawSoon();
 });
@@ -112,9 +117,10 @@ function lookAbove(later) {
   if (at >= aboveAt) return;
   clearTimeout(above);
   aboveAt = at;
-  above = setTimeout(() => {
+  above = setTimeout(async () => {
     aboveAt = Infinity;
-    htmx.ajax("GET", `${base}/head`, { source: place, swap: "none" });
+    const html = await ask(`${base}/head`);
+    if (html !== null) htmx.swap(place, html, { swapStyle: "none" });
   }, at - performance.now());
 }
 
@@ -160,6 +166,8 @@ function show() {
   timeline.reveal(key);
   graph.reveal(query.get("node"));
   refill(true);
+  // Where the inspector stands below the rest, whoever asks for a node is taken there.
+  if (query.get("node") && panel.getBoundingClientRect().top > innerHeight * 0.8) panel.scrollIntoView({ block: "start" });
 }
 
 function mark(query) {
@@ -184,10 +192,8 @@ const lookInside = atMostEvery(PANEL_MS, () => refill(false));
 let filled = "";
 async function refill(isNew) {
   const address = panel.dataset.url + location.search;
-  const answer = await fetch(address, { headers: { "HX-Request": "true" } });
-  if (!answer.ok) return;
-  const html = await answer.text();
-  if (address !== panel.dataset.url + location.search || (!isNew && (html === filled || isTyped()))) return;
+  const html = await ask(address);
+  if (html === null || address !== panel.dataset.url + location.search || (!isNew && (html === filled || isTyped()))) return;
   filled = html;
   const part = panel.querySelector("#part");
   const scroll = isNew ? 0 : part?.scrollTop;
@@ -220,9 +226,8 @@ let pastQuery = "";
 
 async function readPast(query = pastQuery) {
   pastQuery = query;
-  const answer = await fetch(past.dataset.url + query, { headers: { "HX-Request": "true" } });
-  if (!answer.ok || query !== pastQuery) return;
-  const html = await answer.text();
+  const html = await ask(past.dataset.url + query);
+  if (html === null || query !== pastQuery) return;
   if (past.contains(document.activeElement) && document.activeElement.tagName === "SELECT" && query === past.dataset.query) return;
   past.dataset.query = query;
   const scroll = past.querySelector(".events")?.scrollTop ?? 0;
@@ -246,6 +251,16 @@ history.addEventListener("change", (event) => {
   query.set("type", event.target.value);
   readPast(`?${query}`);
 });
+
+/** The text at an address; null where the server is away, which the state of the connection tells. */
+async function ask(address) {
+  try {
+    const answer = await fetch(address, { headers: { "HX-Request": "true" } });
+    return answer.ok ? await answer.text() : null;
+  } catch {
+    return null;
+  }
+}
 
 /** Run at once, and then at most so often; the last call is never lost. */
 function atMostEvery(milliseconds, act) {

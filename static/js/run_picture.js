@@ -30,7 +30,7 @@ export class Graph {
     const note = noteOf(row, now);
     this.#look(box, row.status);
     write(box.querySelector(".note"), note);
-    box.setAttribute("aria-label", `${box.dataset.title}, ${box.dataset.kind}, ${row.status}, ${note}`);
+    write(box.querySelector("title"), `${box.dataset.title}, ${box.dataset.kind}, ${row.status}, ${note}`);
     if (row.visit > 1) write(box.querySelector(".times") ?? this.#text(box, "times", 150, 40), `×${row.visit}`);
   }
 
@@ -38,14 +38,14 @@ export class Graph {
     const box = this.boxes.get(name);
     if (!box?.classList.contains("idle")) return;
     this.#look(box, "skipped");
-    box.setAttribute("aria-label", `${box.dataset.title}, ${box.dataset.kind}, skipped`);
+    write(box.querySelector("title"), `${box.dataset.title}, ${box.dataset.kind}, skipped`);
   }
 
   take(edge, count) {
     const wire = this.root?.querySelector(`[data-edge="${edge}"]`);
     wire?.classList.add("taken");
     const label = this.root?.querySelector(`[data-edge-label="${edge}"]`);
-    if (label && count > 1) write(label, `${label.dataset.label} ×${count}`.trim());
+    if (label?.classList.contains("on-loop") && count > 1) write(label, `${label.dataset.label} ×${count}`.trim());
   }
 
   select(name) {
@@ -195,8 +195,9 @@ export class Timeline {
 function tone(row, segment, isLast) {
   if (segment.kind === "queue") return "queue";
   const taken = segment.outcome === "lost" || segment.outcome === "released";
-  if (isLast && !taken) return `bar tone-${segment.outcome === "running" ? "running" : LOOKS[row.status]?.[0] ?? "queued"}`;
-  return `bar tone-${TRIES[segment.outcome] ?? "waiting"}`;
+  const waited = segment.kind === "wait" ? " waited" : "";
+  if (isLast && !taken) return `bar tone-${segment.outcome === "running" ? "running" : LOOKS[row.status]?.[0] ?? "queued"}${waited}`;
+  return `bar tone-${TRIES[segment.outcome] ?? "waiting"}${waited}`;
 }
 
 function lastEnds(rows) {

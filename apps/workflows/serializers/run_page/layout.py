@@ -30,6 +30,7 @@ class Wire:
     path: str
     x: float
     y: float
+    is_loop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +175,7 @@ def _wire(number: int, points: Sequence[tuple[float, float]]) -> Wire:
         if place < len(rest) - 1:
             x += WIDTH
             path.append(f"H{x:g}")
-    first_y, (second_x, second_y) = points[0][1], rest[0]
-    return Wire(number, "".join(path), (points[0][0] + WIDTH + second_x) / 2, round((first_y + second_y) / 2, 1))
+    return Wire(number, "".join(path), x + 2, round(y - HEIGHT / 2 - 6, 1))  # the word stands above where it leads
 
 
 def _loop(edge: GraphEdge, places: Mapping[int, tuple[float, float]], lowest: float) -> Wire:
@@ -189,4 +189,4 @@ def _loop(edge: GraphEdge, places: Mapping[int, tuple[float, float]], lowest: fl
         f"H{end - turn:g}Q{end:g} {lowest:g} {end:g} {lowest - 8:g}V{to_y + HEIGHT:g}"
         f"m-4 7l4 -7l4 7"
     )
-    return Wire(edge.number, path, (start + end) / 2, lowest)
+    return Wire(edge.number, path, (start + end) / 2, lowest, is_loop=True)

@@ -14,7 +14,14 @@ from apps.workflows.services.compiled import compiled_version
 
 DRAWN = 200  # rows in the page itself; beyond them a script draws those that are looked at
 _NICE = (1, 2, 5)
-_TONES = {"failed": "retrying", "timeout": "retrying", "lost": "cancelled", "released": "cancelled"}
+_WAITS = frozenset({"approval", "wait", "map", "workflow"})  # types whose time is that of others
+_TONES = {
+    "completed": "completed",
+    "failed": "retrying",
+    "timeout": "retrying",
+    "lost": "cancelled",
+    "released": "cancelled",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +227,7 @@ def _without_attempts(run: Run, visit: NodeRun, queued: int) -> Iterable[Segment
     if start > queued:
         yield Segment("queue", queued, start)
     end = since(run, visit.finished_at) if visit.finished_at else None
-    yield Segment("run" if end is not None else "wait", start, end, visit.status)
+    yield Segment("wait" if end is None or type_of(visit.handler) in _WAITS else "run", start, end, visit.status)
 
 
 def _bar(row: Row, segment: Segment, wide: int, now: int) -> Bar:
@@ -233,6 +240,7 @@ def tone_of(row: Row, segment: Segment) -> str:
     """Give the class of a piece: an attempt that was not the last has the colour of trying again."""
     if segment.kind == "queue":
         return "queue"
+    waited = " waited" if segment.kind == "wait" else ""
     if segment is row.segments[-1] and segment.outcome not in ("lost", "released"):
-        return f"bar tone-{'running' if segment.outcome == 'running' else row.status}"
-    return f"bar tone-{_TONES.get(segment.outcome, 'completed' if segment.outcome == 'completed' else 'waiting')}"
+        return f"bar tone-{'running' if segment.outcome == 'running' else row.status}{waited}"
+    return f"bar tone-{_TONES.get(segment.outcome, 'waiting')}{waited}"

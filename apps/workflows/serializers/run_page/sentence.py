@@ -1,6 +1,6 @@
 """The one sentence above a run that needs somebody: what happened, what the other side said, what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ _ADVICE = {
     "failed": "The workflow ends here on purpose; run it again with another input.",
 }
 
+_ANEW = frozenset({"failed", "loop_limit", "invalid_input"})  # what comes out the same when it is only retried
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -41,6 +43,8 @@ class Sentence:
     child: str = ""
     approval: Approval | None = None
     fields: Sequence[Field] = field(default_factory=tuple)
+    payload: Sequence[tuple[str, Any, bool]] = field(default_factory=tuple)  # name, value, whether it is read as text
+    then: str = ""  # what becomes of it when its time is over
     more: int = 0  # questions that wait beside this one
     event: str = ""  # that a node waits for
 
@@ -77,7 +81,8 @@ def _failed(run: Run) -> Sentence | None:
     said = _shortened(str(error.get("message", "The run failed.")))
     advice = _ADVICE.get(code, "Mend the cause, then retry: what has finished is not repeated.")
     subject = titled(node, spec, visit) if node else "The run failed"
-    return Sentence("failed", "octagon-alert", subject, f"{said} {advice}", node, visit, act="retry", code=code)
+    act = "rerun" if code in _ANEW else "retry"
+    return Sentence("failed", "octagon-alert", subject, f"{said} {advice}", node, visit, act=act, code=code)
 
 
 def _stopped(run: Run) -> Sentence | None:
@@ -109,9 +114,17 @@ def _asked(run: Run) -> Sentence | None:
         asked.node_run.visit,
         due=_epoch(asked.deadline_at),
         approval=asked,
+        then={"approve": "Approved", "reject": "Rejected"}.get(asked.on_timeout, "Fails"),
+        payload=list(_payload(asked.payload)),
         fields=fields_of(asked.form) if asked.form else (),
         more=len(questions) - 1,
     )
+
+
+def _payload(payload: Any) -> Iterator[tuple[str, Any, bool]]:
+    parts = payload.items() if isinstance(payload, dict) else [("", payload)] if payload is not None else []
+    for name, value in parts:
+        yield str(name).replace("_", " ").capitalize(), value, isinstance(value, str | int | float)
 
 
 def _held_up(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
