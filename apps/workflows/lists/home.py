@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -17,6 +18,7 @@ from apps.workflows.models import Worker
 
 BARS = 48
 BAR = timedelta(minutes=30)
+STRIP_SECONDS = 10  # a process remembers it for so long: it is the one part that counts every run of a day
 STUCK_SECONDS = 30.0  # nobody has taken what could be executed for so long
 MOST = 100  # of what needs somebody; more are shown as `100+`
 
@@ -34,11 +36,10 @@ select
         where organization_id = %(organization)s and workflow_id is not null and created_by <> 'demo'),
     exists (select 1 from accounts_apikey where organization_id = %(organization)s and last_used_at is not null)
 """
-# Every status is named, so that the index by status answers without the rows.
+# `date_bin` counts in whole microseconds, several times as fast as arithmetic on what `extract` gives.
 _STRIP = """
-select floor(extract(epoch from created_at - %(start)s) / %(bar)s)::int as bar, status, count(*)
-from workflows_run
-where organization_id = %(organization)s and status = any(%(statuses)s) and created_at >= %(start)s
+select date_bin(%(bar)s, created_at, %(start)s) as since, status, count(*)
+from workflows_run where organization_id = %(organization)s and created_at >= %(start)s
 group by 1, 2
 """
 _FAILING = """
@@ -151,10 +152,10 @@ def strip(organization: UUID, now: datetime) -> list[Bar]:
     """Give the last 24 hours in half hours, the oldest first."""
     start = _beginning(now)
     bars = [Bar(start + BAR * number, start + BAR * (number + 1)) for number in range(BARS)]
-    statuses = [*map(str, RunStatus)]
-    found = _rows(_STRIP, organization=organization, start=start, bar=BAR.total_seconds(), statuses=statuses)
-    for number, status, count in found:
-        bars[min(number, BARS - 1)].counts[status] = count
+    key = f"home:strip:{organization}:{start.timestamp():.0f}"
+    found = cache.get_or_set(key, lambda: _rows(_STRIP, organization=organization, start=start, bar=BAR), STRIP_SECONDS)
+    for since, status, count in found or ():
+        bars[min((since - start) // BAR, BARS - 1)].counts[status] = count
     return bars
 
 
