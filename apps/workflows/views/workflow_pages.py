@@ -20,13 +20,16 @@ from apps.workflows.lists import runs as run_lists
 from apps.workflows.lists import workflows as lists
 from apps.workflows.lists.query import RunQuery, Term
 from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.serializers.run_page.layout import lay_out
 from apps.workflows.services import imports, versions
+from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.diffs import compare_versions
 from apps.workflows.services.runs import Order, start_run
 from apps.workflows.views.run_list import url_of
 
 MOST_VERSIONS = 50
 MOST_RUNS = 10
+MOST_DRAWN = 200  # nodes
 
 
 @require_safe
@@ -66,6 +69,7 @@ def workflow_page(request: PageRequest, ref: str) -> HttpResponse:
         "is_inline": True,
         "nodes": version.document["nodes"],
         "curl": _curl(request, workflow, version),
+        **_picture(version),
         **_rights(request),
     }
     return render(request, "workflows/workflow.html", context)
@@ -151,6 +155,16 @@ def diff(request: PageRequest, ref: str, before: int, after: int) -> HttpRespons
 def _rights(request: PageRequest) -> dict[str, bool]:
     access = request.access
     return {"may_run": access.can(Capability.RUN), "may_edit": access.can(Capability.EDIT)}
+
+
+def _picture(version: WorkflowVersion) -> dict[str, Any]:
+    """Give where the nodes and edges of a version stand; nothing for one that is too large to be looked at."""
+    compiled = compiled_version(version.pk)
+    if len(compiled.nodes) > MOST_DRAWN:
+        return {}
+    layout = lay_out(compiled.graph)
+    boxes = [(*at, compiled.graph.nodes[place], compiled.nodes[place].spec.type) for place, at in layout.places.items()]
+    return {"picture": layout, "boxes": boxes}
 
 
 def _schema(version: WorkflowVersion) -> dict[str, Any]:
