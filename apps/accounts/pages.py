@@ -95,6 +95,7 @@ def page_or(api: Callable[..., HttpResponseBase], of_page: Answer[P]) -> Callabl
         return response
 
     answer.csrf_exempt = getattr(api, "csrf_exempt", False)  # type: ignore[attr-defined]
+    answer.api = api  # type: ignore[attr-defined]
     return answer
 
 
