@@ -18,15 +18,19 @@ from apps.workflows.models import (
     Approval,
     Attempt,
     Blob,
+    Circuit,
     ContextEntry,
+    Draft,
     Effect,
     JournalEntry,
     NodeRun,
     Run,
     RunEvent,
+    SavedView,
     Schedule,
     ScheduleFire,
     Signal,
+    Slot,
     Worker,
     Workflow,
     WorkflowVersion,
@@ -72,6 +76,22 @@ class WorkflowVersionAdmin(HistoryAdmin[WorkflowVersion]):
     search_fields = ["workflow__name", "digest"]
     ids = ["pk", "workflow_id"]
     heavy = ["document", "source"]
+
+
+@admin.register(Draft)
+class DraftAdmin(HistoryAdmin[Draft]):
+    list_display = ["workflow", "revision", "based_on", "updated_by", "updated_at", "organization"]
+    list_select_related = ["workflow", "organization"]
+    search_fields = ["workflow__name", "updated_by"]
+    ids = ["pk", "workflow_id"]
+    heavy = ["document", "source", "layout"]
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(HistoryAdmin[SavedView]):
+    list_display = ["name", "query", "user", "organization"]
+    list_select_related = ["user", "organization"]
+    search_fields = ["name", "query"]
 
 
 @admin.register(Run)
@@ -247,6 +267,21 @@ class ScheduleFireAdmin(HistoryAdmin[ScheduleFire]):
     list_select_related = ["schedule", "organization"]
     search_fields = ["schedule__name"]
     ids = ["pk", "schedule_id", "run_id"]
+
+
+@admin.register(Circuit)
+class CircuitAdmin(HistoryAdmin[Circuit]):
+    list_display = ["name", "failures", "openings", "open_until", "probe_until", "changed_at", "organization"]
+    list_select_related = ["organization"]
+    search_fields = ["name"]
+
+
+@admin.register(Slot)
+class SlotAdmin(HistoryAdmin[Slot]):
+    list_display = ["name", "number", "holder", "worker", "taken_at", "organization"]
+    list_select_related = ["organization"]
+    search_fields = ["name"]
+    ids = ["holder", "worker"]
 
 
 @admin.register(Worker)
