@@ -20,6 +20,7 @@ from orchestra.fork_server import Request
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PID_BYTES = 20
+_UNKNOWN_END = 1
 
 
 class Forked:
@@ -52,8 +53,12 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def _reap(self) -> None:
-        _, status = os.waitpid(self.pid, 0)
-        self.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            _, status = os.waitpid(self.pid, 0)
+        except ChildProcessError:  # it died before anybody knew it, and `reap_strangers` has its exit code
+            self.returncode = _UNKNOWN_END
+        else:
+            self.returncode = os.waitstatus_to_exitcode(status)
         self._ended.set()
 
 

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from apps.accounts.models import ApiKey, Membership, Organization, Role, User
 from apps.accounts.services.keys import create_key
-from apps.common import limits, redis
+from apps.common import ids, limits, redis
 from apps.common.clock import now
 
 PASSWORD = "correct horse battery staple"
@@ -50,6 +50,13 @@ def make_actor(username: str, organization: Organization, role: Role) -> Actor:
     Membership.objects.create(organization=organization, user=user, role=role)
     created = create_key(organization=organization, name=f"{username}'s", role=role, created_by=user)
     return Actor(user, organization, role, created.key, created.secret, client_with(created.secret))
+
+
+@pytest.fixture(autouse=True)
+def ids_of_today() -> Iterator[None]:
+    """Ids never go back, so a test that moves the clock on would leave those of the next ones in the future."""
+    yield
+    ids._last_stamp = 0
 
 
 @pytest.fixture

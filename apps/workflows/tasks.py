@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
-from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery import bootsteps, shared_task
+from celery.signals import worker_shutdown, worker_shutting_down
 from django.conf import settings
 
 from apps.workflows.dispatch import WORK_TASK
@@ -20,11 +20,19 @@ def work(node_run: str) -> None:  # noqa: ARG001
         _runtime.hear_hint()
 
 
-@worker_ready.connect
-def _start(**_: Any) -> None:
-    global _runtime  # noqa: PLW0603 - one worker per process
-    _runtime = WorkerRuntime()
-    _runtime.start()
+class Engine(bootsteps.StartStopStep):  # type: ignore[misc] - Celery has no types
+    """Begins before the consumer, which waits for the broker for as long as that is away: the work goes on by polling.
+
+    When steps begin, Celery has taken over SIGTERM already.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, parent: Any) -> None:  # noqa: ARG002
+        """Take up work."""
+        global _runtime  # noqa: PLW0603 - one worker per process
+        _runtime = WorkerRuntime()
+        _runtime.start()
 
 
 @worker_shutting_down.connect

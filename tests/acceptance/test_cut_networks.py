@@ -69,6 +69,18 @@ def test_submits_are_answered_and_done_while_redis_is_silent(orchestra: RunningO
     assert ended == ["completed"] * 10
 
 
+def test_a_worker_that_begins_while_redis_is_silent_works(orchestra: RunningOrchestra, proxies: Proxies) -> None:
+    proxies["redis"].behave(Behaviour(silent=True))
+    try:
+        orchestra.children()["worker1"].kill()
+
+        ended = wait_ended(orchestra, submit(orchestra, echo(0.01)))
+    finally:
+        proxies["redis"].behave(Behaviour())
+
+    assert ended["status"] == "completed"
+
+
 def test_a_tool_gives_up_on_an_address_that_is_silent(orchestra: RunningOrchestra, proxies: Proxies) -> None:
     url = f"http://127.0.0.1:{proxies['internet'].port}/"
 

@@ -120,3 +120,12 @@ def test_a_program_that_was_stopped_while_it_waited_for_its_fork_ends(
     supervisor.stop(["fifth"])
 
     wait_until(lambda: child.process is not None and not child.running, IMPORTED_SECONDS)
+
+
+def test_a_program_whose_end_was_seen_by_somebody_else_has_ended() -> None:
+    dead = os.spawnvp(os.P_NOWAIT, "true", ["true"])
+    os.waitpid(dead, 0)
+
+    process = Forked(dead, io.BytesIO())
+
+    assert process.wait(10) != 0
