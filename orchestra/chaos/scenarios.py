@@ -67,12 +67,14 @@ def _play(stage: Stage, faults: Mapping[str, int]) -> None:
 
 def resumed_soon(stage: Stage, verdict: Verdict) -> list[Demand]:
     """What died is gone on with soon."""
-    killed, frozen = (quantile(verdict.resumed.get(fault, []), 0.99) for fault in ("kill", "freeze"))
-    lease = stage.options.lease
-    return [
-        Demand("killed to the next attempt, p99", killed, KILLED_SECONDS, unit="s"),
-        Demand("frozen to the next attempt, p99", frozen, lease + FROZEN_MORE_SECONDS, unit="s"),
-    ]
+    killed = quantile(verdict.resumed.get("kill", []), 0.99)
+    return [Demand("killed to the next attempt, p99", killed, KILLED_SECONDS, unit="s"), _thawed(stage, verdict)]
+
+
+def _thawed(stage: Stage, verdict: Verdict) -> Demand:
+    frozen = quantile(verdict.resumed.get("freeze", []), 0.99)
+    limit = stage.options.lease + FROZEN_MORE_SECONDS
+    return Demand("frozen to the next attempt, p99", frozen, limit, unit="s")
 
 
 def restart_workers(stage: Stage) -> None:
@@ -157,9 +159,10 @@ def _wait_overtaken(stage: Stage, ids: list[UUID], fences: list[int]) -> int:
     return int(overtaken)
 
 
-def all_overtaken(stage: Stage, _verdict: Verdict) -> list[Demand]:
-    """As many zombies as were asked for."""
-    return [Demand("zombies", stage.figures["zombies"], stage.options.kills, at_least=True)]
+def all_overtaken(stage: Stage, verdict: Verdict) -> list[Demand]:
+    """As many zombies as were asked for, and others went on with what they held."""
+    zombies = Demand("zombies", stage.figures["zombies"], stage.options.kills, at_least=True)
+    return [zombies, _thawed(stage, verdict)]
 
 
 # Redis goes away
@@ -245,6 +248,10 @@ select n.status, n.lost_count, n.error::json ->> 'code',
     extract(epoch from coalesce(n.finished_at, clock_timestamp()) - n.created_at)::float8
 from workflows_noderun n where n.run_id = %(run)s
 """
+_TOOK = """
+select extract(epoch from finished_at - created_at)::float8 from workflows_run where status = 'completed'
+    and name <> 'poison' and created_at between to_timestamp(%(began)s) and to_timestamp(%(ended)s)
+"""
 
 
 def poison(stage: Stage) -> None:
@@ -253,9 +260,12 @@ def poison(stage: Stage) -> None:
     node = {"type": "agent", "agent": "chaos_crash", "input": {"repaired_by": str(repair)}}
     with stage.load(Pace(rate=stage.options.runs / stage.options.seconds, runs=stage.options.runs)) as load:
         stage.rest(WARM_UP_SECONDS)
-        answer = stage.client.post("/v1/runs", json={"definition": {"name": "poison", "nodes": {"crash": node}}})
-        run = answer.raise_for_status().json()["id"]
-        _wait_for_status(stage, run, "failed")
+        with stage.phase("healthy"):
+            stage.rest(stage.options.seconds / 4)
+        with stage.phase("poisoned"):
+            answer = stage.client.post("/v1/runs", json={"definition": {"name": "poison", "nodes": {"crash": node}}})
+            run = answer.raise_for_status().json()["id"]
+            _wait_for_status(stage, run, "failed")
         ((_, stage.figures["losses"], stage.codes["poison"], stage.figures["poisoned_seconds"]),) = stage.ask(
             _POISON, run=run
         )
@@ -275,7 +285,13 @@ def _wait_for_status(stage: Stage, run: str, status: str) -> None:
 
 
 def given_up_in_time(stage: Stage, _verdict: Verdict) -> list[Demand]:
-    """Poison is known by exactly five losses."""
+    """Poison is known by exactly five losses; how much slower its neighbours were is told."""
+    for phase in stage.phases:
+        took = [seconds for (seconds,) in stage.ask(_TOOK, began=phase.began, ended=phase.ended)]
+        stage.figures |= {
+            f"{phase.name}_run_p50": quantile(took, 0.5) or 0,
+            f"{phase.name}_run_p99": quantile(took, 0.99) or 0,
+        }
     return [
         Demand("losses", stage.figures["losses"], LOSSES),
         Demand("losses", stage.figures["losses"], LOSSES, at_least=True),
