@@ -6,6 +6,7 @@ from apps.agents.context import Context, LocalContext
 from apps.agents.sdk import Agent, BaseNode, Route
 from apps.common.asyncio_loop import Cancelled
 from apps.common.errors import DidNotHappen, Fatal, Retryable
+from apps.integrations.language_models import Message, Reply, Request
 from apps.integrations.tools import ToolContext, tool
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "DidNotHappen",
     "Fatal",
     "LocalContext",
+    "Message",
+    "Reply",
+    "Request",
     "Retryable",
     "Route",
     "ToolContext",

@@ -8,9 +8,11 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from apps.common.asyncio_loop import Cancelled
+from apps.common.asyncio_loop import Cancelled, run_coroutine
 from apps.common.json import JSON
+from apps.integrations import language_models
 from apps.integrations import services as tools
+from apps.integrations.language_models import Conversation, Reply, Request
 from apps.integrations.tools import Log, ToolContext, never
 
 
@@ -20,6 +22,7 @@ class Context(ABC):
     - `organization_id`, `run_id`, `node`: for whom and where; run and node are None outside a workflow run.
     - `visit`: 1 the first time the run comes to this node, 2 the second time, in a cycle.
     - `attempt`: 1 the first time this visit is tried, higher after a failure or a crash.
+    - `model`: the language model that the node names, if it names one.
     - `log`: `ctx.log.info("Read the page.", bytes=1234)` writes a line that people see in the run's log.
     """
 
@@ -28,6 +31,7 @@ class Context(ABC):
     node: str | None = None
     visit: int = 1
     attempt: int = 1
+    model: str | None = None
     log: Log
 
     @abstractmethod
@@ -83,6 +87,23 @@ class Context(ABC):
     async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
         result: JSON = await self.astep(f"tool:{name}", tools.ainvoke, name, given, self.tool_context(call))
         return result
+
+    def ask_model(self, request: Request) -> Reply:
+        """Ask a language model and gives its answer, recorded like a `step`: an answer is paid for once.
+
+        Raises NotFound for an unknown model, Retryable where trying again may help, Fatal where not. In async code
+        use `aask_model`.
+        """
+        return run_coroutine(self.aask_model(request), cancelled=lambda: self.cancelled)
+
+    async def aask_model(self, request: Request) -> Reply:
+        """Do what `ask_model` does, for async code."""
+        conversation: Conversation = self.__dict__.setdefault("_conversation", Conversation())
+        common = conversation.common_with(request.messages)
+        record = await self.astep(f"model:{request.model}", language_models.ask, request, common)
+        reply = language_models.reply_in(record)
+        conversation.go_on(request.messages, reply)
+        return reply
 
     def tool_context(self, call: int) -> ToolContext:
         """Give what the tool sees that is called as this call of the visit."""

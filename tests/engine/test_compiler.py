@@ -20,6 +20,7 @@ class Names:
     agents: set[str] = field(default_factory=lambda: {"text_processor", "echo"})
     capabilities: set[str] = field(default_factory=lambda: {"sentiment_analysis"})
     tools: set[str] = field(default_factory=lambda: {"http.request"})
+    models: set[str] = field(default_factory=lambda: {"demo/scripted"})
     workflows: set[str] = field(default_factory=lambda: {"child"})
 
 
@@ -186,6 +187,13 @@ def test_what_is_not_in_the_catalogue_is_an_issue(node: Any, pointer: str, code:
 
 def test_without_a_catalogue_such_names_are_not_checked() -> None:
     assert issues_of(workflow({"a": {"type": "agent", "agent": "gone"}})) == []
+
+
+def test_a_model_that_does_not_exist_yet_is_a_warning() -> None:
+    (warning,) = warnings_of(workflow({"a": {"type": "agent", "agent": "echo", "model": "demo/scriptd"}}))
+
+    assert (warning.pointer, warning.code) == ("/nodes/a/model", "unknown_model")
+    assert warning.fix == "Did you mean 'demo/scripted'?"
 
 
 def test_a_workflow_that_does_not_exist_yet_is_a_warning() -> None:

@@ -1,5 +1,5 @@
 """The agents that come with Orchestra; importing this package registers them."""
 
-from apps.agents.builtin import data_analyzer, echo, onboarding, roles, text_processor
+from apps.agents.builtin import assistant, data_analyzer, echo, onboarding, roles, text_processor
 
-__all__ = ["data_analyzer", "echo", "onboarding", "roles", "text_processor"]
+__all__ = ["assistant", "data_analyzer", "echo", "onboarding", "roles", "text_processor"]

@@ -1,5 +1,5 @@
 """The tools that come with Orchestra; importing this package registers them."""
 
-from apps.integrations.builtin import http, outbox
+from apps.integrations.builtin import http, notes, outbox
 
-__all__ = ["http", "outbox"]
+__all__ = ["http", "notes", "outbox"]

@@ -50,6 +50,9 @@ class Catalogue(Protocol):
     def tools(self) -> Collection[str]: ...
 
     @property
+    def models(self) -> Collection[str]: ...
+
+    @property
     def workflows(self) -> Collection[str]: ...
 
 
@@ -329,20 +332,20 @@ class _Compiler:
             self._check_known(node.capability, self.catalogue.capabilities, "capability", where + "/capability")
         if isinstance(node, ToolNode):
             self._check_known(node.tool, self.catalogue.tools, "tool", where + "/tool")
-        if isinstance(node, WorkflowNode) and node.workflow not in {*self.catalogue.workflows, self.definition.name}:
-            message = f"There is no workflow '{node.workflow}' yet; the node fails until there is one."
-            self.warnings.append(
-                Issue(
-                    where + "/workflow",
-                    "unknown_workflow",
-                    message,
-                    did_you_mean(node.workflow, self.catalogue.workflows),
-                )
-            )
+        if isinstance(node, AgentNode) and node.model is not None:
+            self._warn_of_unknown(node.model, self.catalogue.models, "model", where + "/model")
+        if isinstance(node, WorkflowNode) and node.workflow != self.definition.name:
+            self._warn_of_unknown(node.workflow, self.catalogue.workflows, "workflow", where + "/workflow")
 
     def _check_known(self, name: str, known: Collection[str], kind: str, where: str) -> None:
         if name not in known:
             self._report(where, f"unknown_{kind}", f"There is no {kind} '{name}'.", did_you_mean(name, known))
+
+    def _warn_of_unknown(self, name: str, known: Collection[str], kind: str, where: str) -> None:
+        """What may be there by the time the node runs."""
+        if name not in known:
+            message = f"There is no {kind} '{name}' yet; the node fails until there is one."
+            self.warnings.append(Issue(where, f"unknown_{kind}", message, did_you_mean(name, known)))
 
     def _check_schemas(self) -> None:
         if self.definition.inputs is not None:

@@ -12,7 +12,7 @@ class AgentHandler:
     def run(self, spec: AgentNode, ctx: NodeContext) -> Completed:
         """The agent's result and the route it chose."""
         task = {} if ctx.input is None else ctx.input
-        ctx.on_unknown = spec.on_unknown
+        ctx.on_unknown, ctx.model = spec.on_unknown, spec.model
         if spec.agent is None:
             capability = spec.capability or ""
             chosen = registry.select(capability)

@@ -10,6 +10,7 @@ from apps.agents.sdk import BaseNode
 from apps.common.errors import ErrorItem, Invalid
 from apps.common.json import JSON, dumps
 from apps.integrations import registry as tools
+from apps.integrations.language_models import registry as language_models
 from apps.workflows.engine import dialects
 from apps.workflows.engine.compiler import Compiled, compile_definition
 from apps.workflows.engine.errors import DefinitionError, Issue
@@ -42,6 +43,7 @@ class Names:
     agents: Collection[str]
     capabilities: Collection[str]
     tools: Collection[str]
+    models: Collection[str]
     workflows: Collection[str]
 
 
@@ -87,6 +89,7 @@ def known_names() -> Names:
         agents=frozenset(agent.name for agent in known),
         capabilities=frozenset(capability for agent in known for capability in agent.capabilities),
         tools=frozenset(tool.name for tool in tools.all()),
+        models=frozenset(model.name for model in language_models.all()),
         workflows=_WorkflowNames(),
     )
 

@@ -1,0 +1,21 @@
+"""Language models: what is said to one, what it answers, and the models that this process knows."""
+
+from apps.integrations.language_models.asking import Conversation, ask, reply_in
+from apps.integrations.language_models.registry import LanguageModel, find, get, register
+from apps.integrations.language_models.shapes import Message, OfferedTool, Reply, Request, ToolCall, Usage
+
+__all__ = [
+    "Conversation",
+    "LanguageModel",
+    "Message",
+    "OfferedTool",
+    "Reply",
+    "Request",
+    "ToolCall",
+    "Usage",
+    "ask",
+    "find",
+    "get",
+    "register",
+    "reply_in",
+]
