@@ -20,7 +20,7 @@ def work(node_run: str) -> None:  # noqa: ARG001
         _runtime.hear_hint()
 
 
-class Engine(bootsteps.StartStopStep):  # type: ignore[misc] - Celery has no types
+class Engine(bootsteps.StartStopStep):
     """Begins before the consumer, which waits for the broker for as long as that is away: the work goes on by polling.
 
     When steps begin, Celery has taken over SIGTERM already.

@@ -123,7 +123,7 @@ def test_a_program_that_was_stopped_while_it_waited_for_its_fork_ends(
 
 
 def test_a_program_whose_end_was_seen_by_somebody_else_has_ended() -> None:
-    dead = os.spawnvp(os.P_NOWAIT, "true", ["true"])
+    dead = os.spawnvp(os.P_NOWAIT, "true", ["true"])  # noqa: S606
     os.waitpid(dead, 0)
 
     process = Forked(dead, io.BytesIO())

@@ -31,7 +31,8 @@ select
     (select count(*) from (select 1 from workflows_effect e join workflows_noderun n on n.id = e.node_run_id
         where e.organization_id = %(organization)s and e.state in ('sent', 'unknown')
             and (e.state = 'unknown' or n.status in ('completed', 'failed', 'cancelled')) limit %(most)s) e),
-    exists (select 1 from workflows_run where organization_id = %(organization)s),
+    exists (select 1 from workflows_run
+        where organization_id = %(organization)s and not labels @> '{"demo": "first-run"}'),
     exists (select 1 from workflows_workflowversion
         where organization_id = %(organization)s and workflow_id is not null and created_by <> 'demo'),
     exists (select 1 from accounts_apikey where organization_id = %(organization)s and last_used_at is not null)

@@ -12,6 +12,7 @@ from apps.observability.models import LogLine
 from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
+from apps.workflows.serializers.run_page.conversation import MODEL_STEP, conversation_of
 from apps.workflows.serializers.run_page.picture import kind_of
 from apps.workflows.serializers.run_page.rows import titled
 from apps.workflows.serializers.runs import context_of
@@ -168,6 +169,8 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": ("Output", None)}
     if count := items.count():
         tabs = {"items": ("Items", count)} | tabs
+    if any(step.name.startswith(MODEL_STEP) for step in steps):
+        tabs["model"] = ("Model", None)
     if effects:
         tabs["effects"] = ("Effects", len(effects))
     if steps:
@@ -179,6 +182,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         "output": lambda: _node_output(run, kept, found, path),
         "items": lambda: _items(items, count, kept),
         "effects": lambda: effects,
+        "model": lambda: conversation_of(run, found),
         "steps": lambda: steps,
         "logs": lambda: _last(lines),
         "attempts": lambda: _tries(tries),

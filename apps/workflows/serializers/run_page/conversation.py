@@ -1,0 +1,115 @@
+"""What was said to a language model and what it answered, out of the records in a visit's journal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.common.json import dumps
+from apps.workflows.models import NodeRun, Run
+from apps.workflows.store import journal
+
+MODEL_STEP = "model:"
+LONGEST = 20_000  # characters of a contribution on the page; the rest is in the node's input and output
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool that the model asked for, with what it said."""
+
+    name: str
+    arguments: str
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One contribution: who spoke, what, and for an answer what it took."""
+
+    role: str
+    text: str
+    is_cut: bool = False
+    tools: Sequence[ToolUse] = ()
+    model: str = ""
+    seconds: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+
+    @property
+    def is_folded(self) -> bool:
+        """Tell whether it is shown closed at first: instructions are the same every time."""
+        return self.role == "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """All that was said in a visit, and what it took together."""
+
+    said: Sequence[Said]
+    models: Sequence[str]
+    is_demo: bool
+    calls: int
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    options: str = ""
+    tools: Sequence[str] = field(default_factory=tuple)
+
+
+def conversation_of(run: Run, found: NodeRun) -> Conversation:
+    """Give the conversation of a node run's latest state; its earlier answers are not asked for again."""
+    steps = journal.read(run.organization_id, found.pk)
+    records: list[Any] = [result for _, (name, result) in sorted(steps.items()) if name.startswith(MODEL_STEP)]
+    said = list(_said(records))
+    options = records[0].get("options") if records else None
+    return Conversation(
+        said=said,
+        models=list(dict.fromkeys(record["model"] for record in records)),
+        is_demo=any(record["is_demo"] for record in records),
+        calls=len(records),
+        seconds=sum(record["seconds"] for record in records),
+        input_tokens=sum(one.input_tokens for one in said),
+        output_tokens=sum(one.output_tokens for one in said),
+        cost_usd=sum(one.cost_usd for one in said),
+        options=dumps(options).decode() if options else "",
+        tools=records[0].get("tools", ()) if records else (),
+    )
+
+
+def _said(records: Sequence[Mapping[str, Any]]) -> Iterator[Said]:
+    results = {
+        message["tool_call_id"]: message.get("content", "")
+        for record in records
+        for message in record["messages"]
+        if message["role"] == "tool"
+    }
+    for record in records:
+        for message in record["messages"]:
+            if message["role"] != "tool":  # it stands with the call that it answers
+                yield Said(message["role"], **_text(message))
+        yield _answer(record, results)
+
+
+def _answer(record: Mapping[str, Any], results: Mapping[str, str]) -> Said:
+    reply, usage = record["reply"], record["usage"]
+    return Said(
+        role="assistant",
+        **_text(reply),
+        tools=[_tool_use(call, results) for call in reply.get("tool_calls", ())],
+        model=record["model"],
+        seconds=record["seconds"],
+        input_tokens=usage["input_tokens"],
+        output_tokens=usage["output_tokens"],
+        cost_usd=usage["cost_micro_usd"] / 1_000_000,
+    )
+
+
+def _tool_use(call: Mapping[str, Any], results: Mapping[str, str]) -> ToolUse:
+    arguments = dumps(call.get("arguments", {})).decode()
+    return ToolUse(call["name"], arguments[:LONGEST], results.get(call["id"], "")[:LONGEST])
+
+
+def _text(message: Mapping[str, Any]) -> dict[str, Any]:
+    text = message.get("content", "")
+    return {"text": text[:LONGEST], "is_cut": len(text) > LONGEST}

@@ -1,0 +1,68 @@
+"""What the run page shows of a language model's part in a run."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.engine.documents import workflow
+
+ASKS = {
+    "type": "agent",
+    "agent": "assistant",
+    "model": "demo/scripted",
+    "config": {
+        "instructions": "You research.",
+        "tools": ["demo.search"],
+        "options": {"seconds": 0, "failures": 1},
+    },
+    "retry": {"attempts": 2, "delay": 0},
+    "input": {"task": "Research the market for heat pumps"},
+}
+
+
+@pytest.fixture
+def owner(alice) -> Client:
+    client = Client()
+    client.force_login(alice.user)
+    return client
+
+
+def tab(client: Client, run: Any, name: str, node: str = "ask") -> str:
+    answer = client.get(f"/runs/{run.pk}/inspector?node={node}&tab={name}", headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_model_tab_has_what_was_asked_called_and_answered(room, owner):
+    run = room.finish(workflow({"ask": ASKS}))
+
+    html = tab(owner, run, "model")
+
+    assert room.output(run)["ask"]["text"].startswith("[demo] Sales of heat pumps")
+    for words in ("demo/scripted", "demo model", "You research.", "Research the market", "demo.search", "[demo] Sales"):
+        assert words in html, words
+    assert "2 calls" in html
+    assert "$0" in html
+
+
+def test_an_attempt_that_failed_on_purpose_is_one_of_two(room, owner):
+    run = room.finish(workflow({"ask": ASKS}))
+
+    html = tab(owner, run, "attempts")
+
+    assert "Attempt 2" in html
+    assert "this attempt fails on purpose" in html
+
+
+def test_a_node_that_asked_no_model_has_no_such_tab(room, owner):
+    run = room.finish(workflow({"ask": {"type": "agent", "agent": "echo", "input": 1}}))
+
+    assert "tab=model" not in tab(owner, run, "model")
+
+
+def test_a_model_that_nobody_has_is_told_with_the_nearest(room):
+    run = room.finish(workflow({"ask": {**ASKS, "model": "demo/scriptd"}}))
+
+    assert run.status == "failed"
+    assert "Did you mean 'demo/scripted'" in run.error["message"]
