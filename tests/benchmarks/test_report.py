@@ -46,11 +46,18 @@ def test_contenders_take_turns_and_the_first_time_does_not_count() -> None:
     assert took == {"a": Took(2), "b": Took(2)}
 
 
+def test_quick_work_is_done_four_times_before_it_counts() -> None:
+    took, asked = in_turn(Quick("a", 0.9, 0.8, 0.7, 0.6, 0.1), Quick("b", 5, 2), repeats=1)
+
+    assert asked == "aaaa" + "b" + "ab"
+    assert took == {"a": Took(0.1), "b": Took(2)}
+
+
 def test_who_cannot_do_the_work_has_no_figure() -> None:
-    took, asked = in_turn(Quick("a", 1), Quick("b", None), repeats=2)
+    took, asked = in_turn(Quick("a", 2), Quick("b", None), repeats=2)
 
     assert asked == "ab" + "a" + "a"
-    assert took == {"a": Took(1)}
+    assert took == {"a": Took(2)}
 
 
 def test_the_trouble_of_one_costs_nobody_else_a_figure() -> None:
@@ -67,7 +74,7 @@ def test_the_trouble_of_one_costs_nobody_else_a_figure() -> None:
 
 
 def test_who_is_very_slow_is_not_asked_again() -> None:
-    took, asked = in_turn(Quick("a", 1), Quick("b", 30), repeats=2)
+    took, asked = in_turn(Quick("a", 2), Quick("b", 30), repeats=2)
 
     assert asked == "ab" + "a" + "a"
     assert took["b"] == Took(30)
