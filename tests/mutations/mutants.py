@@ -107,6 +107,19 @@ MUTANTS = (
         (f"{RECOVERY}::test_what_a_frozen_worker_holds_is_taken_back", f"{FENCING}::test_a_loss_uses_no_attempt"),
     ),
     Mutant(
+        "a time of a schedule may count twice",
+        (
+            Edit(f"{STORE}/schedules.py", "where s.id = %(schedule)s for update of s\n", "where s.id = %(schedule)s\n"),
+            Edit(f"{STORE}/schedules.py", '_SKIPPING = " skip locked"', '_SKIPPING = ""'),
+            Edit(
+                f"{STORE}/schedules.py",
+                "%(schedule)s, %(scheduled_for)s, %(outcome)s::text, %(reason)s",
+                "%(schedule)s, %(scheduled_for)s + random() * interval '1 ms', %(outcome)s::text, %(reason)s",
+            ),
+        ),
+        ("tests/workflows/test_schedules.py::test_any_number_of_schedulers_fire_each_time_once",),
+    ),
+    Mutant(
         "organizations see each other's rows",
         (
             Edit(

@@ -7,6 +7,7 @@ import pytest
 
 from apps.workflows.models import Run
 from apps.workflows.services import queue_limit
+from apps.workflows.services.firing import fire_schedules
 from tests.fixtures import Actor
 from tests.workflows.engine_room import EngineRoom
 
@@ -51,6 +52,19 @@ def test_what_other_processes_have_queued_counts_after_a_moment(room: EngineRoom
     queue_limit.forget()
 
     assert submit(alice).status_code == 429
+
+
+def test_a_schedule_adds_nothing_to_a_full_queue_and_notes_the_time(room: EngineRoom, alice: Actor) -> None:
+    schedule = room.schedule(INLINE["definition"], overlap="allow")
+    for _ in range(2):
+        submit(alice)
+    room.make_late(schedule, 30)
+
+    fire_schedules()
+
+    (fire,) = room.fires(schedule)
+    assert (fire.outcome, fire.run_id) == ("skipped", None)
+    assert "as many runs waiting" in fire.reason
 
 
 def test_an_answer_that_was_given_before_is_given_again(room: EngineRoom, alice: Actor) -> None:

@@ -65,7 +65,7 @@ class ScheduleFire(OrganizationModel):
 
         STARTED = "started"
         QUEUED = "queued"  # begins when the run before has ended
-        SKIPPED = "skipped"  # the run before still went on
+        SKIPPED = "skipped"  # the run before still went on, or the queue was full
         REFUSED = "refused"  # there was nothing to run, or not with this input
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="fires", db_index=False)

@@ -20,6 +20,7 @@ from apps.common.errors import DomainError, Fatal, Invalid, NotFound
 from apps.common.ids import uuid7
 from apps.workflows.engine import cron
 from apps.workflows.models import Schedule, ScheduleFire
+from apps.workflows.services import queue_limit
 from apps.workflows.services.acting import begin_run
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import accepted_input
@@ -142,6 +143,9 @@ def _fire_time(tx: Transaction, schedule: DueSchedule, moment: datetime) -> Star
         reason = "The run before still goes on." if outcome == Outcome.SKIPPED else ""
         add(outcome=outcome, reason=reason)
         return []
+    if not queue_limit.has_room(schedule.organization_id):
+        add(outcome=Outcome.SKIPPED, reason="The organization has as many runs waiting to begin as it may have.")
+        return []
     run = uuid7()
 
     def note(outcome: str, reason: str = "") -> bool:
@@ -155,6 +159,8 @@ def _begin_queued(tx: Transaction, schedule: DueSchedule) -> Started | None:
     fires = schedules.open_fires(tx, schedule.id)
     if not (waiting := schedules.places(fires, Outcome.QUEUED)) or schedules.places(fires, Outcome.STARTED):
         return []
+    if not queue_limit.has_room(schedule.organization_id):
+        return []  # it waits on
     first, run = waiting[0], uuid7()
 
     def note(outcome: str, reason: str = "") -> bool:

@@ -18,13 +18,18 @@ RETRY_SECONDS = 5.0
 def admit(organization: Organization) -> None:
     """Count one more run of the organization, or raise TooManyRequests when its queue is full."""
     most: int = settings.ORCHESTRA_ORGANIZATION_QUEUE
-    if not _queues.has_room(organization.pk, most):
+    if not has_room(organization.pk):
         raise TooManyRequests(
             f"'{organization.slug}' has {most} runs that wait to begin, as many as an organization may have. "
             "Try again when some of them have begun, or cancel what is not needed.",
             code="queue_full",
             retry_after=RETRY_SECONDS,
         )
+
+
+def has_room(organization: UUID) -> bool:
+    """Count one more run of the organization, or give False when its queue is full."""
+    return _queues.has_room(organization, settings.ORCHESTRA_ORGANIZATION_QUEUE)
 
 
 @dataclass
