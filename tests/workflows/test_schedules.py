@@ -77,10 +77,10 @@ def test_nothing_fires_before_its_time_or_twice(room: EngineRoom) -> None:
 
 def test_any_number_of_schedulers_fire_each_time_once(room: EngineRoom) -> None:
     schedule = room.schedule(ONE, cron=EACH_SECOND, overlap="allow")
-    room.make_late(schedule, 30)
-    begin = threading.Barrier(4)
+    begin = threading.Barrier(4, action=lambda: room.make_late(schedule, 30))
 
     def fire() -> None:
+        fire_schedules()  # so that each has its connection, and all begin at one moment
         begin.wait(30)
         for _ in range(10):
             fire_schedules()
