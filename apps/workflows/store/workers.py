@@ -37,7 +37,7 @@ with living as (
         exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.classid = %(lock_class)s::oid
             and l.objid = w.lock_key::oid and l.granted
             and l.database = (select oid from pg_database where datname = current_database())) as locked
-    from workflows_worker w where w.stopped_at is null and w.started_at < clock_timestamp() - interval '1 second')
+    from workflows_worker w where w.stopped_at is null)
 """
 _BURY = f"""
 {_LIVING}

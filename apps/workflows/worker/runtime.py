@@ -118,8 +118,8 @@ class WorkerRuntime:
         self.slots.begin(self._go_on, claim)
 
     def _recover(self) -> None:
-        if self.liveness.leads:
-            recovery.recover(settings.ORCHESTRA_LEASE_SECONDS)
+        if self.liveness.leads and any(recovery.recover(settings.ORCHESTRA_LEASE_SECONDS).values()):
+            self._hint.set()  # the broker may be away, or this process not have reached it yet
 
     def _reclaim(self) -> None:
         """Takes back what the table says this worker holds and it does not: seen twice, so not just being claimed."""
