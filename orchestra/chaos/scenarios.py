@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from orchestra.chaos import plan
+from orchestra.chaos import overload, plan
 from orchestra.chaos.load import Pace
 from orchestra.chaos.stage import Act, Demand, Demands, Stage
 from orchestra.chaos.verdict import Happening, Verdict, quantile
@@ -349,6 +349,13 @@ SCENARIOS = {
         given_up_in_time,
         {"runs": 200, "seconds": 40.0},
         PLUGIN,
+    ),
+    "overload": Scenario(
+        "one organization floods, another works beside it",
+        overload.flood,
+        overload.refused_and_nothing_worse,
+        {"seconds": 60.0},
+        overload.SETTINGS,
     ),
     "tree": Scenario(
         "everything is killed at once, and bin/up again",
