@@ -189,6 +189,14 @@ def approvals_for(username: str) -> QuerySet[Approval]:
     return approvals().filter(assignees__contains=[username])
 
 
+def approvals_of_step(approval: Approval) -> QuerySet[Approval]:
+    """The questions of the same step: those of one node of one workflow, or of one inline definition."""
+    run = approval.run
+    same = Q(run__workflow=run.workflow_id) if run.workflow_id else Q(run__version=run.version_id)
+    found = Approval.objects.select_related("run", "node_run")
+    return found.filter(same, node_run__node=approval.node_run.node)
+
+
 def count_open_approvals(most: int = 100) -> int:
     """How many questions wait for somebody; counted up to `most`."""
     return Approval.objects.filter(status=Approval.Status.OPEN).order_by()[:most].count()

@@ -6,13 +6,14 @@ from django.views.generic import RedirectView
 from apps.accounts.pages import page_or
 from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
 from apps.workflows.views import approvals as approval_pages
-from apps.workflows.views import builder, gallery, home, run, run_acts, run_list, workflow_pages
+from apps.workflows.views import approvals_alike, builder, gallery, home, run, run_acts, run_list, workflow_pages
 
 pages = [
     path("", page_or(RedirectView.as_view(pattern_name="docs"), home.home), name="home"),  # a program is led to the API
     path("workflows/<str:ref>/edit", builder.edit, name="edit_workflow"),
     path("approvals", approval_pages.inbox, name="approvals"),
     path("approvals/<str:ref>", approval_pages.question, name="approval"),
+    path("approvals/<str:ref>/alike", approvals_alike.alike, name="approvals_alike"),
     path("runs", run_list.run_list, name="runs"),
     path("runs/news", run_list.news, name="run_news"),
     path("runs/confirm", run_list.confirm, name="confirm_runs"),

@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser.accessibility import assert_accessible
 from tests.workflows.engine_room import EngineRoom
-from tests.workflows.test_approval_pages import FORM, ask
+from tests.workflows.test_approval_pages import FORM, ask, ask_about_a_draft
 
 
 @pytest.fixture
@@ -50,6 +50,43 @@ def test_the_keyboard_asks_before_it_decides(tabs, alice, room):
 
     page.get_by_text("by alice").wait_for()
     assert page.title().startswith("(1)")
+
+
+def test_a_question_is_sent_back_by_keyboard_with_what_was_typed(tabs, alice, room):
+    approval = ask_about_a_draft(room)
+    page = tabs.open(f"/approvals/{approval.pk}", alice)
+    page.get_by_label("Comment").fill("Shorter.")
+    page.locator("body").click(position={"x": 700, "y": 20})
+
+    page.keyboard.press("s")
+    page.get_by_role("dialog", name="Send back?").wait_for()
+    assert_accessible(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    page.get_by_text("Sent back").first.wait_for()
+    page.get_by_text("Shorter.").wait_for()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_several_questions_are_decided_after_one_that_says_how_many(tabs, alice, room, width):
+    first, second, third = (ask(room) for _ in range(3))
+    page = tabs.open(f"/approvals/{first.pk}/alike", alice, width=width)
+    assert_accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+    page.get_by_role("checkbox", name="Send the brief?").nth(1).uncheck()
+    page.locator("body").click(position={"x": 300, "y": 20})
+    page.keyboard.press("a")
+    dialog = page.get_by_role("dialog", name="Approve them?")
+    dialog.get_by_text("2 chosen.").wait_for()
+    assert_accessible(page)
+    page.keyboard.press("Enter")
+
+    page.get_by_text("Approved 2 questions.").wait_for()
+    assert room.approval(second.run_id).status == "open"
+    assert first.pk != third.pk
 
 
 def test_a_decision_elsewhere_shows_without_losing_what_was_typed(tabs, alice, room):

@@ -85,9 +85,10 @@ def said(block: Block) -> Iterator[tuple[str, str]]:
 def until_ended(room: EngineRoom, run: Any, case: Case) -> Run:
     if "signal" in case:
         room.signal(run, case["signal"]["event"], case["signal"]["payload"])
-    if "decide" in case:
+    decisions = case.get("decide", [])
+    for decision in decisions if isinstance(decisions, list) else [decisions]:
         room.work()
-        room.decide(run, case["decide"]["decision"], case["decide"]["data"])
+        room.decide(run, **decision)
     return room.until_ended(run)
 
 

@@ -161,10 +161,18 @@ class EngineRoom:
         with scope(organization=self.organization):
             return Approval.objects.get(run=run, status="open")
 
-    def decide(self, run: UUID, decision: str, data: dict[str, Any] | None = None, *, by: str = "user:ana") -> None:
+    def decide(
+        self,
+        run: UUID,
+        decision: str,
+        data: dict[str, Any] | None = None,
+        *,
+        comment: str = "",
+        by: str = "user:ana",
+    ) -> None:
         with scope(organization=self.organization):
             approval = self.approval(run)
-            approvals.decide_approval(approval, decision=decision, data=data or {}, comment="", by=by)
+            approvals.decide_approval(approval, decision=decision, data=data or {}, comment=comment, by=by)
 
     # ---- working ----------------------------------------------------------------------------------
 

@@ -235,3 +235,145 @@ def test_older_questions_are_on_the_next_page(room, browser, monkeypatch):
     assert f"before={newer.pk}" in first
     assert "Older?" in second
     assert older.pk < newer.pk
+
+
+# ---- sending back ---------------------------------------------------------------------------------
+
+
+def ask_about_a_draft(room):
+    back = {"from": "ask", "to": "draft", "route": "send_back", "max": 1}
+    question = {"type": "approval", "message": "Send it?"}
+    run = room.start(workflow({"draft": {}, "ask": question, "sent": {}}, ["draft ask", "ask sent", back]))
+    room.work()
+    return room.approval(run)
+
+
+def test_a_question_is_sent_back_with_a_comment_and_asked_again(room, browser):
+    approval = ask_about_a_draft(room)
+    page = text(browser.owner.get(f"/approvals/{approval.pk}"))
+    assert "the run goes back to <b>draft</b>, with your comment" in page
+
+    answer = browser.owner.post(
+        f"/approvals/{approval.pk}", {"decision": "send_back", "comment": "Shorter."}, follow=True
+    )
+    room.work()
+
+    assert "Sent back. The run goes on." in text(answer)
+    assert (current(approval).status, current(approval).comment) == ("sent_back", "Shorter.")
+    again = room.approval(approval.run_id)
+    assert "Send back" not in text(browser.owner.get(f"/approvals/{again.pk}")), "the edge is used up"
+
+
+def test_sending_back_without_a_word_or_a_way_is_refused(room, browser):
+    wordless = browser.owner.post(f"/approvals/{ask_about_a_draft(room).pk}", {"decision": "send_back"})
+    wayless = ask(room)
+
+    refused = browser.owner.post(f"/approvals/{wayless.pk}", {"decision": "send_back", "comment": "x"})
+
+    assert (wordless.status_code, refused.status_code) == (422, 409)
+    assert "Say what should be different" in text(wordless)
+    assert "cannot be sent back" in text(refused)
+    assert "Send back" not in text(browser.owner.get(f"/approvals/{wayless.pk}"))
+
+
+# ---- several at once ------------------------------------------------------------------------------
+
+
+def ids(*approvals):
+    return [str(one.pk) for one in approvals]
+
+
+def test_questions_of_one_step_are_decided_together(room, browser):
+    first, second, third = ask(room), ask(room), ask(room)
+    assert "3 wait: decide several at once" in text(browser.owner.get(f"/approvals/{first.pk}"))
+
+    page = text(browser.owner.get(f"/approvals/{first.pk}/alike"))
+    sent = {"decision": "approve", "comment": "Both fine.", "question": ids(first, third)}
+    answer = browser.owner.post(f"/approvals/{first.pk}/alike", sent, follow=True)
+
+    assert "Approve <span data-chosen-count>3</span>" in page
+    assert "Approved 2 questions." in text(answer)
+    assert [current(one).status for one in (first, second, third)] == ["approved", "open", "approved"]
+    assert current(third).comment == "Both fine."
+
+
+def test_questions_of_another_step_are_not_decided_with_them(room, browser):
+    one, other = ask(room), ask_about_a_draft(room)
+
+    page = text(browser.owner.get(f"/approvals/{one.pk}/alike"))
+    browser.owner.post(f"/approvals/{one.pk}/alike", {"decision": "reject", "question": ids(one, other)})
+
+    assert "Send it?" not in page
+    assert (current(one).status, current(other).status) == ("rejected", "open")
+
+
+def test_of_several_one_that_was_decided_meanwhile_stays_and_is_told(room, browser):
+    first, second = ask(room), ask(room)
+    with scope(organization=first.organization):
+        decide_approval(first, decision="approve", data={}, comment="", by="user:ana")
+
+    sent = {"decision": "reject", "question": ids(first, second)}
+    answer = text(browser.owner.post(f"/approvals/{second.pk}/alike", sent, follow=True))
+
+    assert "Rejected 1 question." in answer
+    assert "Already approved by user:ana" in answer
+    assert (current(first).status, current(second).status) == ("approved", "rejected")
+
+
+def test_one_form_is_filled_in_for_all(room, browser):
+    asked = [ask(room, form=FORM), ask(room, form=FORM)]
+    sent = {"decision": "approve", "question": ids(*asked), "value:channel": '"#launch"'}
+
+    wrong = browser.owner.post(f"/approvals/{asked[0].pk}/alike", {**sent, "value:amount": "300"})
+    browser.owner.post(f"/approvals/{asked[0].pk}/alike", {**sent, "value:amount": "7"})
+
+    assert (wrong.status_code, "greater than the max" in text(wrong)) == (422, True)
+    assert [current(one).data["amount"] for one in asked] == [7, 7]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"decision": "send_back", "comment": "x"}, 400),
+        ({"decision": "approve", "question": ["zzz"]}, 400),
+        ({"decision": "approve"}, 302),
+    ],
+    ids=["send back", "no id", "nothing"],
+)
+def test_several_at_once_that_make_no_sense_decide_nothing(room, browser, sent, status):
+    approval = ask(room)
+
+    assert browser.owner.post(f"/approvals/{approval.pk}/alike", sent).status_code == status
+    assert current(approval).status == "open"
+
+
+def test_several_at_once_are_only_those_that_one_was_asked(room, browser):
+    mine, others = ask(room, assignees="alice", message="Mine?"), ask(room, assignees="ana", message="Hers?")
+
+    page = text(browser.owner.get(f"/approvals/{mine.pk}/alike"))
+    browser.owner.post(f"/approvals/{mine.pk}/alike", {"decision": "approve", "question": ids(mine, others)})
+
+    assert ("Mine?" in page, "Hers?" in page) == (True, False)
+    assert (current(mine).status, current(others).status) == ("approved", "open")
+
+
+def test_a_viewer_and_another_organization_decide_nothing_at_once(room, browser, charlie):
+    approval = ask(room)
+    sent = {"decision": "approve", "question": ids(approval)}
+    with scope(organization=charlie.organization):
+        elsewhere = ask(EngineRoom(charlie.organization))
+
+    assert browser.viewer.post(f"/approvals/{approval.pk}/alike", sent).status_code == 403
+    assert browser.stranger.get(f"/approvals/{approval.pk}/alike").status_code == 404
+    browser.stranger.post(f"/approvals/{elsewhere.pk}/alike", sent)
+    assert current(approval).status == "open"
+
+
+def test_what_a_run_has_cost_so_far_is_said(room, browser):
+    approval = ask(room)
+    assert "<dt>Cost so far</dt><dd>nothing</dd>" in text(browser.owner.get(f"/approvals/{approval.pk}"))
+
+    with scope(organization=approval.organization):
+        type(approval.run).objects.filter(pk=approval.run_id).update(cost_usd="0.0123", tokens=4500)
+
+    assert "<dt>Cost so far</dt><dd>$0.0123, 4,500 tokens</dd>" in text(browser.owner.get(f"/approvals/{approval.pk}"))

@@ -525,6 +525,15 @@ def test_a_form_that_is_not_filled_in_is_refused(manage, started, room, ask):
     assert "amount" in err
 
 
+def test_a_question_is_sent_back_with_a_comment(manage, ask, started, room):
+    started({**ASKING, "edges": [{"from": "ask", "to": "ask", "route": "send_back", "max": 1}]})
+    room.work()
+    question = ask("approvals", "list")["items"][0]["id"]
+
+    assert manage("approvals", "send-back", question)[0] == 1, "without a word"
+    assert ask("approvals", "send-back", question, "--comment", "Again.")["status"] == "sent_back"
+
+
 def test_a_second_decision_is_a_conflict(manage, started, room, ask):
     started(ASKING)
     room.work()

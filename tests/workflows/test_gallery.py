@@ -133,6 +133,21 @@ def test_the_brief_is_shelved_when_a_person_rejects(room):
         assert not OutboxMessage.objects.exists()
 
 
+def test_the_brief_that_is_sent_back_is_judged_again_with_the_comment(room):
+    run = run_demo(room.organization, "publish-with-approval")
+    until_waiting(room, run)
+
+    room.decide(run, "send_back", comment="Shorter, please.")
+    until_waiting(room, run)
+
+    with scope(organization=room.organization):
+        again = NodeRun.objects.filter(run_id=run, node="critic").latest("visit")
+    assert again.visit == 2
+    assert "Shorter, please." in room.node_input(run, "critic", visit=2)["task"]
+    room.decide(run, "approve")
+    assert room.until_ended(run).status == "completed"
+
+
 def test_the_api_lists_the_templates(alice):
     items = alice.client.get("/v1/templates").data["items"]
 

@@ -9,7 +9,7 @@ import pytest
 from apps.common.database import release_connection
 from apps.common.errors import Conflict, Invalid, PermissionDenied
 from apps.workflows.models import Approval, Signal
-from apps.workflows.services.approvals import decide_approval
+from apps.workflows.services.approvals import decide_approval, offered
 from tests.engine.documents import workflow
 from tests.workflows.probes import probe
 
@@ -282,6 +282,81 @@ def test_of_two_decisions_at_once_one_counts(room, in_scope):
         assert sum(threads.map(decide, range(6))) == 1
 
     assert len(room.events(run, "node.completed")) == 1
+
+
+# ---- sending back ---------------------------------------------------------------------------------
+
+
+def asked_of_a_draft(room):
+    draft = {"values": {"because": "{{ has(nodes.ask.output) ? nodes.ask.output.comment : '' }}"}}
+    ask = {"type": "approval", "message": "Send it?"}
+    back = {"from": "ask", "to": "draft", "route": "send_back", "max": 2}
+    run = room.start(workflow({"draft": draft, "ask": ask, "sent": {}}, ["draft ask", "ask sent", back]))
+    room.work()
+    return run
+
+
+def test_sending_back_has_the_nodes_before_run_again_with_the_comment(room):
+    run = asked_of_a_draft(room)
+    first = room.approval(run)
+
+    room.decide(run, "send_back", comment="Shorter.")
+    room.work()
+
+    assert room.node_output(run, "draft", visit=2) == {"because": "Shorter."}
+    assert room.approval(run).pk != first.pk, "it asks again"
+    assert "sent" not in room.visits(run)
+    room.decide(run, "approve")
+    assert room.until_ended(run).status == "completed"
+    with room.scope():
+        assert [one.status for one in Approval.objects.order_by("pk")] == ["sent_back", "approved"]
+
+
+def test_it_is_sent_back_as_often_as_the_edge_allows_and_then_no_more(room):
+    run = asked_of_a_draft(room)
+    for _ in range(2):
+        room.decide(run, "send_back", comment="Again.")
+        room.work()
+
+    with room.scope():
+        assert offered(room.approval(run)) == ["approve", "reject"]
+    with pytest.raises(Conflict, match="cannot be sent back"):
+        room.decide(run, "send_back", comment="Again.")
+
+    assert room.approval(run).status == "open", "it can still be decided"
+
+
+def test_nothing_is_sent_back_without_a_way_back(room):
+    run = room.start(asks(["ask yes"]), {"who": "Bo"})
+    room.work()
+
+    with pytest.raises(Conflict, match="no edge from 'ask' has the route 'send_back'"):
+        room.decide(run, "send_back", comment="Again.")
+    with room.scope():
+        assert offered(room.approval(run)) == ["approve", "reject"]
+
+
+def test_nothing_is_sent_back_without_a_word(room):
+    run = asked_of_a_draft(room)
+
+    with pytest.raises(Invalid, match="Say what should be different"):
+        room.decide(run, "send_back", comment="  ")
+
+    assert room.approval(run).status == "open"
+
+
+def test_the_api_says_which_decisions_there_are_and_takes_each(room, alice):
+    question = f"/v1/approvals/{room.approval(asked_of_a_draft(room)).pk}"
+
+    shown = alice.client.get(question).json()
+    wordless = alice.client.post(question, {"decision": "send_back"}, format="json")
+    sent = alice.client.post(question, {"decision": "send_back", "comment": "Shorter."}, format="json")
+
+    assert shown["decisions"] == ["approve", "reject", "send_back"]
+    assert (wordless.status_code, wordless.json()["errors"][0]["pointer"]) == (422, "/comment")
+    assert (sent.status_code, sent.json()["status"], sent.json()["decisions"]) == (200, "sent_back", [])
+    again = alice.client.post(question, {"decision": "approve"}, format="json")
+    assert (again.status_code, again.json()["detail"][:17]) == (409, "Already sent back")
 
 
 def test_only_who_was_asked_decides(room):

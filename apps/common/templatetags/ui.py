@@ -52,6 +52,7 @@ LOOKS: Mapping[str, Look] = {
     "open": Look("Waiting", "waiting", "waiting"),
     "approved": Look("Approved", "completed", "completed"),
     "rejected": Look("Rejected", "failed", "failed"),
+    "sent_back": Look("Sent back", "retrying", "retrying"),
     "expired": Look("Expired", "cancelled", "cancelled"),
 }
 

@@ -54,7 +54,10 @@ class OneApprovalView(OrganizationView):
 
     @extend_schema(request=DecisionSerializer, responses={200: ApprovalView}, operation_id="decide_approval")
     def post(self, request: Request, ref: str) -> Response:
-        """Approve or reject; the first decision counts, a second one is a 409 that names the first."""
+        """Approve, reject, or send back with a comment; the first decision counts, a second one is a 409.
+
+        `decisions` of the question says which there are: `send_back` needs an edge with that route.
+        """
         wanted = checked(DecisionSerializer, request)
         approval = selectors.find_approval(ref)
 

@@ -8,6 +8,7 @@ from apps.workflows.engine.compiler import Compiled
 from apps.workflows.engine.errors import ExpressionError
 from apps.workflows.engine.graph import EdgeNumber, GraphEdge
 from apps.workflows.engine.marking import Marking, permitted
+from apps.workflows.engine.spec import ApprovalNode
 
 
 class UnknownRouteError(Exception):
@@ -39,14 +40,16 @@ def decide_edges(
 ) -> Decision:
     """What follows from the end of a visit of `node`.
 
-    Where a person has `refused`, only edges that ask about the result are taken, and a route for it need not exist.
+    Where a person has `refused`, only edges that ask about the result are taken. For what a person decides no route
+    need exist: without one it is a plain edge that means "approved".
     `scope` holds the names that conditions read. Raises UnknownRouteError, ExpressionError (a condition
     without a value) or LoopLimitError; each of them fails the node.
     """
     place = compiled.graph.position[node]
-    goes_on = not failed or compiled.nodes[place].spec.on_error == "continue"
+    spec = compiled.nodes[place].spec
+    goes_on = not failed or spec.on_error == "continue"
     edges = compiled.graph.outgoing[place]
-    if not failed and not refused:
+    if not failed and not isinstance(spec, ApprovalNode):
         _check_route(node, route, edges)
     wanted = [
         edge.number

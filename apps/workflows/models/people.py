@@ -17,6 +17,7 @@ class Approval(OrganizationModel):
         OPEN = "open"
         APPROVED = "approved"
         REJECTED = "rejected"
+        SENT_BACK = "sent_back", "Sent back"  # to the nodes before it, which run again and may ask again
         EXPIRED = "expired"
         CANCELLED = "cancelled"  # with its run
 

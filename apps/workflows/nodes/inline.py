@@ -120,7 +120,7 @@ class WaitHandler:
 def decided(decision: str, data: dict[str, Any], comment: str, by: str) -> Completed:
     """The result of an approval: `{decision, route, data, comment, decided_by}`; the route is the decision."""
     output = {"decision": decision, "route": decision, "data": data, "comment": comment, "decided_by": by}
-    return Completed(output, refused=decision == "reject")
+    return Completed(output, refused=decision != "approve")
 
 
 def _moment(value: Any) -> datetime:

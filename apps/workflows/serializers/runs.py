@@ -13,6 +13,7 @@ from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, NodeRun, Run, RunEvent, Worker
 from apps.workflows.nodes.registry import type_of
+from apps.workflows.services.approvals import offered
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.context_keys import Write, folded
 from apps.workflows.store.values import read_values
@@ -140,6 +141,7 @@ class ApprovalView(BaseModel):
     workflow: str
     node: str
     message: str
+    decisions: list[str]
     payload: Any
     form: Any
     assignees: list[str]
@@ -244,6 +246,7 @@ def approval_view(approval: Approval) -> dict[str, JSON]:
         run=approval.run_id,
         workflow=approval.run.name,
         node=approval.node_run.node,
+        decisions=list(offered(approval)) if approval.status == Approval.Status.OPEN else [],
         **{name: getattr(approval, name) for name in names + decision},
     )
     return view.model_dump(mode="json")

@@ -1,13 +1,16 @@
 """Deciding what a run asks people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from apps.common.errors import Conflict, ErrorItem, Invalid, PermissionDenied
 from apps.common.json import JSON
 from apps.workflows.engine import schemas
+from apps.workflows.engine.compiler import Compiled
+from apps.workflows.engine.errors import LoopLimitError
 from apps.workflows.engine.graph import GraphEdge
+from apps.workflows.engine.marking import Marking, permitted
 from apps.workflows.engine.spec import Node
 from apps.workflows.models import Approval
 from apps.workflows.nodes.inline import decided
@@ -16,24 +19,34 @@ from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.transition import people
 from apps.workflows.services.transition.transition import Transition
 
-DECISIONS = {"approve": "approved", "reject": "rejected"}
+SEND_BACK = "send_back"
+DECISIONS = {
+    "approve": Approval.Status.APPROVED,
+    "reject": Approval.Status.REJECTED,
+    SEND_BACK: Approval.Status.SENT_BACK,
+}
 
 
 def decide_approval(approval: Approval, *, decision: str, data: dict[str, JSON], comment: str, by: str) -> None:
     """Records a decision and lets the run go on, in one transaction; the first decision counts.
 
-    Raises PermissionDenied for somebody who was not asked, Invalid for data that does not fit the form, and
-    Conflict when it has been decided already, saying by whom.
+    Raises PermissionDenied for somebody who was not asked, Invalid for data that does not fit the form or for sending
+    back without a word, and Conflict when it has been decided already, saying by whom, or cannot be sent back.
     """
     _check_assignee(approval, by)
-    _check_form(approval, decision, data)
+    check_form(approval, decision, data)
+    _check_comment(decision, comment)
 
     def act(transition: Transition) -> None:
-        closed = people.close(transition.tx, approval.pk, status=DECISIONS[decision], data=data, comment=comment, by=by)
+        status = DECISIONS[decision].value
+        closed = people.close(transition.tx, approval.pk, status=status, data=data, comment=comment, by=by)
         if not closed:
             raise _decided_before(approval.pk)
         transition.read([approval.node_run_id])
-        transition.bring(transition.rows[approval.node_run_id], decided(decision, data, comment, by))
+        row = transition.rows[approval.node_run_id]
+        if decision == SEND_BACK and not _ways_back(transition.compiled, transition.marking, row.node):
+            raise _no_way_back(row.node)
+        transition.bring(row, decided(decision, data, comment, by))
         transition.work_in()
 
     act_on_run(approval.run_id, act)
@@ -51,16 +64,22 @@ class Following:
 def what_follows(approval: Approval) -> Mapping[str, list[Following]]:
     """For each decision the nodes that the run would go on with; none for a question inside a map."""
     compiled = compiled_version(approval.run.version_id)
-    place = compiled.graph.position.get(approval.node_run.node)
-    edges = [] if place is None else compiled.graph.outgoing[place]
+    edges = _edges_after(compiled, approval.node_run.node)
     return {
         decision: [
             Following(compiled.nodes[edge.target].name, compiled.nodes[edge.target].spec, edge.when is None)
             for edge in edges
             if _may_be_taken(edge, decision)
         ]
-        for decision in DECISIONS
+        for decision in offered(approval)
     }
+
+
+def offered(approval: Approval) -> Sequence[str]:
+    """The decisions that there are: sending back only where an edge with that route leads on, and is not used up."""
+    compiled, marking = compiled_version(approval.run.version_id), Marking.from_json(approval.run.marking)
+    can_go_back = _ways_back(compiled, marking, approval.node_run.node)
+    return [decision for decision in DECISIONS if decision != SEND_BACK or can_go_back]
 
 
 def may_decide(approval: Approval, username: str) -> bool:
@@ -68,21 +87,9 @@ def may_decide(approval: Approval, username: str) -> bool:
     return not approval.assignees or username in approval.assignees
 
 
-def _may_be_taken(edge: GraphEdge, decision: str) -> bool:
-    if edge.on == "error" or edge.route not in {None, decision}:
-        return False
-    # After a rejection an edge that asks nothing is not taken.
-    return decision == "approve" or edge.route is not None or edge.when is not None or edge.on == "always"
-
-
-def _check_assignee(approval: Approval, by: str) -> None:
-    kind, _, name = by.partition(":")
-    if kind == "user" and not may_decide(approval, name):
-        raise PermissionDenied(f"This is for {', '.join(approval.assignees)} to decide.", code="not_an_assignee")
-
-
-def _check_form(approval: Approval, decision: str, data: dict[str, JSON]) -> None:
-    if approval.form is None or decision == "reject":
+def check_form(approval: Approval, decision: str, data: dict[str, JSON]) -> None:
+    """Raise Invalid, with every fault at its field, where an approval does not come with what the form asks for."""
+    if approval.form is None or decision != "approve":
         return
     issues = schemas.check(data, approval.form, "/data")
     if issues:
@@ -94,9 +101,57 @@ def _check_form(approval: Approval, decision: str, data: dict[str, JSON]) -> Non
         )
 
 
+def _edges_after(compiled: Compiled, node: str) -> Sequence[GraphEdge]:
+    """The edges of a node; none for one inside a map."""
+    place = compiled.graph.position.get(node)
+    return [] if place is None else compiled.graph.outgoing[place]
+
+
+def _ways_back(compiled: Compiled, marking: Marking, node: str) -> bool:
+    routed = [edge for edge in _edges_after(compiled, node) if edge.route == SEND_BACK and edge.on != "error"]
+    return any(_is_permitted(compiled, marking, edge) for edge in routed)
+
+
+def _is_permitted(compiled: Compiled, marking: Marking, edge: GraphEdge) -> bool:
+    try:
+        return bool(permitted(compiled.graph, marking, [edge.number]))
+    except LoopLimitError:
+        return False
+
+
+def _may_be_taken(edge: GraphEdge, decision: str) -> bool:
+    if edge.on == "error" or edge.route not in {None, decision}:
+        return False
+    # After a refusal an edge that asks nothing is not taken.
+    return decision == "approve" or edge.route is not None or edge.when is not None or edge.on == "always"
+
+
+def _check_assignee(approval: Approval, by: str) -> None:
+    kind, _, name = by.partition(":")
+    if kind == "user" and not may_decide(approval, name):
+        raise PermissionDenied(f"This is for {', '.join(approval.assignees)} to decide.", code="not_an_assignee")
+
+
+def _check_comment(decision: str, comment: str) -> None:
+    if decision == SEND_BACK and not comment.strip():
+        message = "Say what should be different: it is what the run goes back with."
+        fault = ErrorItem("/comment", "required", message, "Send a comment.")
+        raise Invalid(message, code="comment_required", errors=[fault])
+
+
+def _no_way_back(node: str) -> Conflict:
+    return Conflict(
+        f"This cannot be sent back: no edge from '{node}' has the route '{SEND_BACK}', or it was taken as often as its "
+        "'max' allows. Approve or reject it.",
+        code="no_way_back",
+    )
+
+
 def _decided_before(approval: UUID) -> Conflict:
     current = Approval.objects.get(pk=approval)
     if current.decided_at is None:
         return Conflict(f"The question is {current.status}; it cannot be decided any more.", code="approval_closed")
     when = current.decided_at.isoformat(timespec="seconds")
-    return Conflict(f"Already {current.status} by {current.decided_by} at {when}.", code="already_decided")
+    return Conflict(
+        f"Already {current.get_status_display().lower()} by {current.decided_by} at {when}.", code="already_decided"
+    )

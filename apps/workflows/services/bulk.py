@@ -1,4 +1,7 @@
-"""One act on many runs; each is a transaction of its own, so that one that refuses does not stop the others."""
+"""One act on many runs, or one decision on many questions.
+
+Each is a transaction of its own, so that one that refuses does not stop the others.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -6,9 +9,11 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.common.errors import Conflict, NotFound
+from apps.common.errors import Conflict, Invalid, NotFound, PermissionDenied
+from apps.common.json import JSON
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
-from apps.workflows.models import Run
+from apps.workflows.models import Approval, Run
+from apps.workflows.services.approvals import decide_approval
 from apps.workflows.services.runs import cancel_run, retry_run
 
 MOST_RUNS = 500  # that one request acts on
@@ -46,6 +51,22 @@ def act_on_runs(act: str, runs: Iterable[UUID], *, by: str) -> Outcome:
         try:
             ACTS[act].do(run, by=by)
         except (Conflict, NotFound) as error:
+            refused.append(error.detail)
+        else:
+            done += 1
+    return Outcome(done, refused)
+
+
+def decide_approvals(
+    questions: Iterable[Approval], *, decision: str, data: dict[str, JSON], comment: str, by: str
+) -> Outcome:
+    """Decide every question in the same way; those that somebody has decided in the meantime stay so."""
+    refused: list[str] = []
+    done = 0
+    for approval in questions:
+        try:
+            decide_approval(approval, decision=decision, data=data, comment=comment, by=by)
+        except (Conflict, Invalid, NotFound, PermissionDenied) as error:
             refused.append(error.detail)
         else:
             done += 1

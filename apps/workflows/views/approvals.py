@@ -23,7 +23,7 @@ from apps.workflows.services import approvals
 
 MOST = 50  # questions on a page
 LONGEST_COMMENT = 5000
-DECIDED = (Approval.Status.APPROVED, Approval.Status.REJECTED, Approval.Status.EXPIRED, Approval.Status.CANCELLED)
+DECIDED = tuple(status for status in Approval.Status if status != Approval.Status.OPEN)
 TABS = (("waiting", "Waiting"), ("mine", "Mine"), ("decided", "Decided"))
 ON_TIMEOUT = {
     "approve": "it counts as approved",
@@ -57,26 +57,23 @@ def question(request: PageRequest, ref: str) -> HttpResponse:
 
 def _decide(request: PageRequest, approval: Approval) -> HttpResponse:
     try:
-        decision = _decision(request.POST.get("decision", ""))
-        given = {} if approval.form is None or decision == "reject" else read_value(approval.form, request.POST)
-        approvals.decide_approval(
-            approval,
-            decision=decision,
-            data=given or {},
-            comment=request.POST.get("comment", "").strip()[:LONGEST_COMMENT],
-            by=request.access.actor,
-        )
+        given = read_decision(request, approval)
+        approvals.decide_approval(approval, **given, by=request.access.actor)
     except (Invalid, Conflict) as refused:
         current = selectors.find_approval(str(approval.pk))
         return _page(request, _tab(request, approval), None, current, refused=refused)
-    messages.success(request, f"{approvals.DECISIONS[decision].capitalize()}. The run goes on.")
+    messages.success(request, f"{approvals.DECISIONS[given['decision']].label}. The run goes on.")
     return HttpResponseRedirect(reverse("approval", args=[approval.pk]))
 
 
-def _decision(given: str) -> str:
-    if given not in approvals.DECISIONS:
-        raise BadRequest("A decision is 'approve' or 'reject'.", code="invalid_decision")
-    return given
+def read_decision(request: PageRequest, approval: Approval) -> dict[str, Any]:
+    """Read what somebody decided: the decision, what they filled in, and their comment; raises Invalid."""
+    decision = request.POST.get("decision", "")
+    if decision not in approvals.DECISIONS:
+        raise BadRequest("A decision is 'approve', 'reject' or 'send_back'.", code="invalid_decision")
+    given = {} if approval.form is None or decision != "approve" else read_value(approval.form, request.POST)
+    comment = request.POST.get("comment", "").strip()[:LONGEST_COMMENT]
+    return {"decision": decision, "data": given or {}, "comment": comment}
 
 
 # ---- the list --------------------------------------------------------------------------------------
@@ -176,18 +173,24 @@ def _page(
 
 
 def _detail(request: PageRequest, approval: Approval, refused: Invalid | Conflict | None) -> dict[str, Any]:
-    follows = approvals.what_follows(approval)
+    is_open = approval.status == Approval.Status.OPEN
+    follows = approvals.what_follows(approval) if is_open else {}
     return {
         "approval": approval,
-        "is_open": approval.status == Approval.Status.OPEN,
+        "is_open": is_open,
+        "alike": selectors.approvals_of_step(approval).filter(status=Approval.Status.OPEN)[: MOST + 1].count()
+        if is_open
+        else 0,
+        "most": MOST,
         "may_decide": request.access.can(Capability.RUN) and approvals.may_decide(approval, request.user.username),
         "on_timeout": ON_TIMEOUT[approval.on_timeout],
         "payload": _payload(approval.payload),
-        "follows": [(decision, follows[decision]) for decision in approvals.DECISIONS],
-        "fields": _fields(request, approval, refused),
+        "follows": list(follows.items()),
+        "can_go_back": approvals.SEND_BACK in follows,
+        "fields": fields(request, approval, refused),
         "comment": request.POST.get("comment", ""),
         "refused": refused,
-        "is_conflict": isinstance(refused, Conflict),
+        "is_decided_before": isinstance(refused, Conflict) and not is_open,
     }
 
 
@@ -199,7 +202,8 @@ def _payload(payload: Any) -> list[PayloadPart]:
     return [PayloadPart(str(key).replace("_", " ").capitalize(), value) for key, value in payload.items()]
 
 
-def _fields(request: PageRequest, approval: Approval, refused: Invalid | Conflict | None) -> list[Field]:
+def fields(request: PageRequest, approval: Approval, refused: Invalid | Conflict | None) -> list[Field]:
+    """Give the fields of a question's form, as they were sent where something was wrong with them."""
     if approval.form is None or approval.status != Approval.Status.OPEN:
         return []
     faults = without_prefix(refused.errors, "/data") if refused else ()

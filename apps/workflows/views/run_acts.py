@@ -53,11 +53,11 @@ def decide(request: PageRequest, ref: str, approval: UUID) -> HttpResponse:
         raise NotFound("The run has no such question.", code="approval_not_found")
     decision = request.POST.get("decision", "")
     if decision not in approvals.DECISIONS:
-        raise BadRequest("The decision is 'approve' or 'reject'.")
-    data = {} if asked.form is None or decision == "reject" else read_form(asked.form, request.POST)
+        raise BadRequest("The decision is 'approve', 'reject' or 'send_back'.")
+    data = {} if asked.form is None or decision != "approve" else read_form(asked.form, request.POST)
     comment = request.POST.get("comment", "")[:LONGEST_COMMENT]
     approvals.decide_approval(asked, decision=decision, data=data, comment=comment, by=request.access.actor)
-    return _done(request, run, f"{approvals.DECISIONS[decision].capitalize()}.")
+    return _done(request, run, f"{approvals.DECISIONS[decision].label}.")
 
 
 @require_POST

@@ -36,7 +36,7 @@ class Command(OrchestraCommand):
         view = _view(found)
         self.show_value(view if self.json else {name: value for name, value in view.items() if value not in (None, "")})
         if found.status == Approval.Status.OPEN:
-            self.next_step(f"bin/manage approvals approve {approval}    (or reject)")
+            self.next_step(f"bin/manage approvals approve {approval}    (or reject, or send-back)")
 
     @subcommand(*DECISION)
     def approve(self, approval: str, comment: str, form: list[str]) -> None:
@@ -47,6 +47,11 @@ class Command(OrchestraCommand):
     def reject(self, approval: str, comment: str, form: list[str]) -> None:
         """Say no; the run goes on as its workflow says."""
         self._decide(approval, "reject", comment, form)
+
+    @subcommand(*DECISION)
+    def send_back(self, approval: str, comment: str, form: list[str]) -> None:
+        """Have the nodes before it run again with a comment, where the workflow has a way back."""
+        self._decide(approval, "send_back", comment, form)
 
     def _decide(self, ref: str, decision: str, comment: str, form: list[str]) -> None:
         from apps.workflows.services.approvals import decide_approval
