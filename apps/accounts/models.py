@@ -46,6 +46,10 @@ class Role(models.TextChoices):
         order = list(Role)
         return order.index(self) >= order.index(other)
 
+    def may_invite(self, role: "Role") -> bool:
+        """Tell whether a member in this role may invite somebody to that one."""
+        return Capability.MANAGE in self.capabilities and self.includes(role)
+
 
 CAPABILITIES = {
     Role.VIEWER: frozenset({Capability.VIEW}),

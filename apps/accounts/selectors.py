@@ -59,6 +59,16 @@ def keys() -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(revoked_at=None).select_related("created_by")
 
 
+def valid_keys() -> QuerySet[ApiKey]:
+    """Give the keys of the organization in scope that open something now, by name."""
+    return keys().exclude(expires_at__lte=Now()).order_by("name", "id")
+
+
+def keys_made_by(user_id: UUID) -> QuerySet[ApiKey]:
+    """Give the valid keys that somebody made, also with a key of theirs."""
+    return valid_keys().filter(created_by=user_id)
+
+
 def members() -> QuerySet[Membership]:
     """Give the members of the organization in scope, by name."""
     return Membership.objects.select_related("user").order_by("user__username")
@@ -77,6 +87,11 @@ def count_owners() -> int:
 def invitations() -> QuerySet[Invitation]:
     """Give the invitations of the organization in scope that may still be accepted, the newest first."""
     return Invitation.objects.filter(expires_at__gt=Now()).select_related("invited_by").order_by("-created_at", "-id")
+
+
+def invitations_from(user_id: UUID) -> QuerySet[Invitation]:
+    """Give the open invitations that somebody has sent."""
+    return invitations().filter(invited_by=user_id)
 
 
 def organization_for_command(slug: str | None) -> Organization:

@@ -5,6 +5,7 @@ An organization always has an owner. A role counts from the next request on, and
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,8 +15,10 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django_scopes import scope, scopes_disabled
 
+from apps.accounts import selectors
 from apps.accounts.access import Access
-from apps.accounts.models import INVITATION_LIFETIME, Invitation, Membership, Organization, Role, User
+from apps.accounts.models import INVITATION_LIFETIME, ApiKey, Invitation, Membership, Organization, Role, User
+from apps.accounts.services.keys import revoke_keys
 from apps.common.clock import now
 from apps.common.errors import BadRequest, Conflict, NotFound, PermissionDenied
 
@@ -36,31 +39,51 @@ class CreatedInvitation:
         return f"CreatedInvitation({self.invitation.pk})"
 
 
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """What a member has given that goes beyond the role they come to have, or beyond none."""
+
+    keys: Sequence[ApiKey]
+    invitations: Sequence[Invitation]
+
+    def __bool__(self) -> bool:
+        return bool(self.keys or self.invitations)
+
+
+@transaction.atomic
+def what_would_end(access: Access, membership: Membership, role: Role) -> Excess:
+    """Give what another role would put an end to; raises as `change_role` does."""
+    return _excess_of(_changeable(access, membership, role), role)
+
+
 @transaction.atomic
 def change_role(access: Access, membership: Membership, role: Role) -> None:
-    """Give a member another role."""
-    current = _locked(access, membership)
-    if not access.role.includes(role):
-        raise PermissionDenied(f"Only an owner makes owners; you are {access.role}.", code="role_too_high")
-    if current.role == Role.OWNER and role != Role.OWNER:
-        _refuse_the_last_owner(current)
+    """Give a member another role; what they have given beyond it, keys and invitations, ends with it."""
+    current = _changeable(access, membership, role)
     Membership.objects.filter(pk=current.pk).update(role=role, token_version=current.token_version + 1)
+    beyond = _excess_of(current, role)
+    revoke_keys(beyond.keys)
+    _withdraw_all(beyond.invitations)
     log.info("A member has another role.", action="role_changed", user_id=str(current.user_id), role=role)
 
 
 @transaction.atomic
-def remove_member(access: Access, membership: Membership) -> None:
-    """End a membership at once, one's own too; keys that the member made belong to the organization and stay."""
+def remove_member(access: Access, membership: Membership, *, keep_keys: bool = False) -> None:
+    """End a membership at once, one's own too, with the invitations and, unless they are kept, the keys they made."""
     current = _locked(access, membership)
     if current.role == Role.OWNER:
         _refuse_the_last_owner(current)
+    beyond = _excess_of(current, None)
+    _withdraw_all(beyond.invitations)
+    if not keep_keys:
+        revoke_keys(beyond.keys)
     current.delete()
     log.info("A member was removed.", action="member_removed", user_id=str(current.user_id))
 
 
 def invite(access: Access, *, role: Role, email: str = "") -> CreatedInvitation:
     """Make a link for one new member; it is good for a week."""
-    if not access.role.includes(role):
+    if not access.role.may_invite(role):
         raise PermissionDenied(f"Only an owner makes owners; you are {access.role}.", code="role_too_high")
     token = secrets.token_urlsafe(TOKEN_BYTES)
     invitation = Invitation.objects.create(
@@ -86,7 +109,7 @@ def find_invitation(token: str) -> Invitation:
     with scopes_disabled():
         waiting = Invitation.objects.filter(digest=_digest(token), expires_at__gt=Now())
         found = waiting.select_related("organization", "invited_by").first()
-    if found is None:
+    if found is None or not _may_still_be_sent(found):
         raise NotFound("This invitation was used, withdrawn, or has run out; ask for another.", code="no_invitation")
     return found
 
@@ -133,6 +156,38 @@ def rename_organization(organization: Organization, name: str) -> None:
         raise BadRequest(f"The name must have 1 to {LONGEST_NAME} characters.", code="invalid_name")
     Organization.objects.filter(pk=organization.pk).update(name=name)
     organization.name = name
+
+
+def _excess_of(membership: Membership, role: Role | None) -> Excess:
+    """The keys that may do more than this role, and the invitations that it may not send; None is no role."""
+    keys = selectors.keys_made_by(membership.user_id)
+    invitations = selectors.invitations_from(membership.user_id)
+    return Excess(
+        [one for one in keys if role is None or not role.includes(Role(one.role))],
+        [one for one in invitations if role is None or not role.may_invite(Role(one.role))],
+    )
+
+
+def _withdraw_all(invitations: Sequence[Invitation]) -> None:
+    for invitation in invitations:
+        withdraw(invitation)
+
+
+def _may_still_be_sent(invitation: Invitation) -> bool:
+    """Whether who invited could do so now: they may have been made less since, by whatever way."""
+    with scope(organization=invitation.organization):
+        sender = Membership.objects.filter(user=invitation.invited_by).first() if invitation.invited_by else None
+    return sender is not None and Role(sender.role).may_invite(Role(invitation.role))
+
+
+def _changeable(access: Access, membership: Membership, role: Role) -> Membership:
+    """The membership, locked, after all that speaks against this role."""
+    current = _locked(access, membership)
+    if not access.role.includes(role):
+        raise PermissionDenied(f"Only an owner makes owners; you are {access.role}.", code="role_too_high")
+    if current.role == Role.OWNER and role != Role.OWNER:
+        _refuse_the_last_owner(current)
+    return current
 
 
 def _locked(access: Access, membership: Membership) -> Membership:

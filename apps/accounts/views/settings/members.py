@@ -1,6 +1,11 @@
 """The members of an organization: who they are, inviting, changing, removing."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -10,7 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts import selectors
-from apps.accounts.models import Capability, Membership, Role
+from apps.accounts.models import ApiKey, Capability, Membership, Role
 from apps.accounts.pages import PageRequest, page
 from apps.accounts.services import members as services
 from apps.accounts.views.settings.sections import show
@@ -18,6 +23,16 @@ from apps.common.errors import BadRequest, Conflict, PermissionDenied
 from apps.common.selectors import find_by_id
 
 LONGEST_EMAIL = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A member as the page shows them, with the valid keys they made where these would end with them."""
+
+    member: Membership
+    is_own: bool
+    may_change: bool
+    keys: Sequence[ApiKey]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -38,9 +53,15 @@ def members(request: PageRequest) -> HttpResponse:
 @require_POST
 @page(Capability.MANAGE)
 def change(request: PageRequest, ref: str) -> HttpResponse:
-    """Give a member another role."""
+    """Give a member another role; where keys or invitations of theirs end with it, say so and ask first."""
     member, role = selectors.find_member(ref), _role(request)
-    return _act(request, lambda: services.change_role(request.access, member, role), f"{member.user} is {role} now.")
+    try:
+        beyond = services.what_would_end(request.access, member, role)
+    except (Conflict, PermissionDenied) as refused:
+        return _show(request, {"refused": refused.detail}, status=refused.status)
+    if beyond and "confirmed" not in request.POST:
+        return _show(request, {"asked": {"member": member, "role": role, "beyond": beyond}})
+    return _act(request, partial(services.change_role, request.access, member, role), f"{member.user} is {role} now.")
 
 
 @require_POST
@@ -51,8 +72,11 @@ def remove(request: PageRequest, ref: str) -> HttpResponse:
     is_own = member.user_id == request.user.pk
     if not is_own:
         request.access.require(Capability.MANAGE)
+    # Somebody who leaves without managing the organization does not decide what stays open behind them.
+    keep = "keys_asked" in request.POST and "revoke_keys" not in request.POST and request.access.can(Capability.MANAGE)
     left = f"You have left {request.access.organization}." if is_own else f"{member.user} was removed."
-    return _act(request, lambda: services.remove_member(request.access, member), left, after="/" if is_own else "")
+    act = partial(services.remove_member, request.access, member, keep_keys=keep)
+    return _act(request, act, left, after="/" if is_own else "")
 
 
 @require_POST
@@ -75,14 +99,29 @@ def _act(request: PageRequest, act: Any, done: str, *, after: str = "") -> HttpR
 
 def _show(request: PageRequest, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
     may_manage = request.access.can(Capability.MANAGE)
+    made = _keys_by_maker()
     shown = {
-        "members": [(one, _may_change(request, one)) for one in selectors.members()],
+        "members": [_row(request, one, made.get(one.user_id, ())) for one in selectors.members()],
         "invitations": selectors.invitations() if may_manage else [],
         "roles": [(role.value, role.label) for role in Role if request.access.role.includes(role)],
         "link": None,
         **(context or {}),
     }
     return show(request, "members", shown, status)
+
+
+def _row(request: PageRequest, member: Membership, made: Sequence[ApiKey]) -> Row:
+    is_own = member.user_id == request.user.pk
+    may_change = _may_change(request, member)
+    return Row(member, is_own, may_change, made if may_change or is_own else ())
+
+
+def _keys_by_maker() -> Mapping[UUID, Sequence[ApiKey]]:
+    made: dict[UUID, list[ApiKey]] = defaultdict(list)
+    for key in selectors.valid_keys():
+        if key.created_by_id:
+            made[key.created_by_id].append(key)
+    return made
 
 
 def _may_change(request: PageRequest, member: Membership) -> bool:
