@@ -33,7 +33,6 @@ pages = [
     path("settings/roles", sections.roles, name="settings_roles"),
     path("settings/api-keys", api_keys.api_keys, name="settings_api_keys"),
     path("settings/api-keys/<str:ref>/revoke", api_keys.revoke, name="revoke_api_key"),
-    path("settings/models", sections.models, name="settings_models"),
     path("settings/organization", sections.organization, name="settings_organization"),
     path("settings/appearance", sections.appearance, name="settings_appearance"),
     path("go", palette.search),

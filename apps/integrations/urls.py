@@ -1,13 +1,14 @@
-"""The addresses of tools and the outbox."""
+"""The addresses of tools, models and the outbox."""
 
 from django.urls import path
 
 from apps.integrations import api
-from apps.integrations.views import catalogue
+from apps.integrations.views import catalogue, models
 
 pages = [
     path("tools", catalogue.catalogue, name="tools"),
     path("tools/<str:name>", catalogue.tool, name="tool"),
+    path("settings/models", models.models, name="settings_models"),
 ]
 
 urlpatterns = [

@@ -79,13 +79,6 @@ def roles(request: PageRequest) -> HttpResponse:
 
 @require_safe
 @page()
-def models(request: PageRequest) -> HttpResponse:
-    """Say what models there are: none, as no agent asks one."""
-    return show(request, "models")
-
-
-@require_safe
-@page()
 def appearance(request: PageRequest) -> HttpResponse:
     """Choose the colours."""
     return show(request, "appearance")
