@@ -92,7 +92,7 @@ def _key(credential: str) -> ApiKey:
         _refuse("invalid_api_key", "The API key is not valid.", secret)
     if found.revoked_at is not None:
         _refuse("api_key_revoked", "The API key has been revoked.", secret)
-    if found.expires_at is not None and found.expires_at <= now():
+    if found.has_expired:
         _refuse("api_key_expired", f"The API key expired on {found.expires_at:%Y-%m-%d}.", secret)
     _note_use(found)
     return found

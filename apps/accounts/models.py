@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django_scopes import ScopedManager
 from django_scopes.manager import DisabledQuerySet
 
+from apps.common.clock import now
 from apps.common.ids import uuid7
 from apps.common.models import BaseModel
 
@@ -153,6 +154,11 @@ class ApiKey(OrganizationModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.public_id})"
+
+    @property
+    def has_expired(self) -> bool:
+        """Tell whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now()
 
 
 class RefreshToken(BaseModel):

@@ -269,3 +269,12 @@ def test_a_name_that_will_not_do_is_said_at_its_field(browser):
 
 def test_a_viewer_renames_nothing(browser):
     assert browser.viewer.post("/settings/organization", {"name": "Mine"}).status_code == 403
+
+
+def test_an_expired_key_is_marked_until_somebody_revokes_it(browser, alice):
+    with scope(organization=alice.organization):
+        ApiKey.objects.filter(pk=alice.key.pk).update(expires_at="2020-01-01T00:00Z")
+
+    page = text(browser.owner.get("/settings/api-keys"))
+
+    assert page.count('<span class="tag">expired</span>') == 1
