@@ -165,3 +165,57 @@ def test_node_types_come_with_the_schema_of_their_fields(bob):
     assert {"agent", "tool", "set", "map", "workflow", "approval", "wait", "fail"} <= types.keys()
     assert types["map"]["fields"]["properties"]["as"]["default"] == "item"
     assert types["wait"]["expressions"] == ["seconds", "until", "event"]
+
+
+def published(actor):
+    assert actor.client.post(f"{AT}/publish", {}, format="json").status_code == 200
+    return actor.client.get("/v1/workflows/greet/versions/2").json()
+
+
+def test_a_version_keeps_the_comments_of_its_draft(alice, greet):
+    source = YAML.replace("v: 1", "v: 3")
+    put(alice, {"name": "greet", "nodes": {"a": {"type": "set", "values": {"v": 3}}}}, source=source)
+
+    assert (published(alice)["source"], read(alice).json()["source"]) == (source, source)
+
+
+@pytest.mark.parametrize("source", [YAML, "- : {", "# " + "x" * 100], ids=["another", "broken", "empty"])
+def test_a_version_is_never_shown_as_a_text_that_says_something_else(alice, greet, source):
+    put(alice, OTHER, source=source)
+
+    version = published(alice)
+
+    assert version["definition"] == OTHER
+    assert source not in str(version)
+
+
+def test_a_draft_may_be_no_larger_than_a_definition(alice, greet):
+    huge = OTHER | {"description": "x" * (9 * 1024 * 1024)}
+
+    assert put(alice, huge).status_code == 413
+    assert read(alice).json()["revision"] == 0
+
+
+def test_a_draft_nested_without_end_is_refused(alice, greet):
+    nested = '{"definition": ' + '{"a":' * 5000 + "1" + "}" * 5000 + "}"
+
+    answer = alice.client.generic("PUT", AT, nested, content_type="application/json")
+
+    assert answer.status_code in {400, 422}
+
+
+def test_of_two_who_publish_one_state_the_second_is_told(alice, greet):
+    tag = put(alice, OTHER).headers["ETag"]
+    send = {"format": "json", "headers": {"If-Match": tag}}
+
+    first = alice.client.post(f"{AT}/publish", {}, **send)
+    second = alice.client.post(f"{AT}/publish", {}, **send)
+
+    assert (first.status_code, second.status_code) == (200, 412)
+
+
+def test_a_draft_of_an_archived_workflow_is_not_saved(alice, greet, in_scope):
+    alice.client.delete("/v1/workflows/greet")
+
+    assert put(alice, OTHER).status_code == 404
+    assert not Draft.objects.exists()

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.common import json
-from apps.common.errors import ErrorItem, Invalid
+from apps.common import json, yaml
+from apps.common.errors import DomainError, ErrorItem, Invalid
 from apps.common.json import JSON
 from apps.workflows.models import Draft, Workflow, WorkflowVersion
 from apps.workflows.services.definitions import check_definition
@@ -53,9 +53,9 @@ def publish_draft(draft: Draft, *, by: str, message: str = "") -> Saved:
     """Makes the draft the version that runs; raises Invalid with every issue where it cannot be one."""
     checked = check_definition(draft.document)
     _check_name(draft)
-    text = draft.source or json.dumps(draft.document).decode()
-    source = Source(text, "yaml" if draft.source else "json")
-    saved = save_workflow(organization=draft.organization, checked=checked, source=source, by=by, message=message)
+    saved = save_workflow(
+        organization=draft.organization, checked=checked, source=_source_of(draft), by=by, message=message
+    )
     if saved.workflow.published_version != saved.version.number:
         publish_version(saved.workflow, saved.version.number)
     draft.based_on = saved.version.number
@@ -72,6 +72,20 @@ def _begun(workflow: Workflow, version: WorkflowVersion) -> Draft:
         source=version.source if commented else "",
         based_on=version.number,
     )
+
+
+def _source_of(draft: Draft) -> Source:
+    """The text that the version is shown as: the YAML with its comments, but never one that says something else."""
+    if draft.source and _is_text_of(draft.source, draft.document):
+        return Source(draft.source, "yaml")
+    return Source(json.dumps(draft.document).decode(), "json")
+
+
+def _is_text_of(source: str, document: JSON) -> bool:
+    try:
+        return bool(yaml.loads(source) == document)
+    except DomainError:
+        return False
 
 
 def _next(draft: Draft, by: str) -> Draft:
