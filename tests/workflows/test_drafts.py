@@ -219,3 +219,24 @@ def test_a_draft_of_an_archived_workflow_is_not_saved(alice, greet, in_scope):
 
     assert put(alice, OTHER).status_code == 404
     assert not Draft.objects.exists()
+
+
+def test_a_version_that_was_made_meanwhile_is_not_published_over_unseen(alice, greet):
+    third = workflow({"a": {"values": {"v": 3}}, "b": {}}, ["a b"], name="greet")
+    put(alice, OTHER)
+    alice.client.post("/v1/workflows", third, format="json")
+
+    unseen = alice.client.post(f"{AT}/publish", {}, format="json")
+    wrong = alice.client.post(f"{AT}/publish", {"over": 1}, format="json")
+    seen = alice.client.post(f"{AT}/publish", {"over": 2}, format="json")
+
+    assert (unseen.status_code, unseen.json()["code"], unseen.json()["latest_version"]) == (409, "newer_version", 2)
+    assert wrong.status_code == 409
+    assert (seen.status_code, seen.json()["latest_version"], seen.json()["based_on"]) == (200, 3, 3)
+
+
+def test_a_draft_that_says_what_the_newest_version_says_may_be_published(alice, greet):
+    put(alice, OTHER)
+    alice.client.post("/v1/workflows", OTHER, format="json")
+
+    assert alice.client.post(f"{AT}/publish", {}, format="json").status_code == 200

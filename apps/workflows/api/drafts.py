@@ -63,15 +63,18 @@ class PublishDraftView(OrganizationView):
 
     @extend_schema(request=PublishDraftSerializer, responses={200: DraftView}, operation_id="publish_draft")
     def post(self, request: Request, ref: str) -> Response:
-        """Make the draft a version and the one that runs; with `If-Match` only if nobody has saved another since."""
+        """Make the draft a version and the one that runs; with `If-Match` only if nobody has saved another since.
+
+        A version that was made since the draft was begun is a 409 `newer_version`, unless `over` names it.
+        """
         workflow = selectors.find_workflow(ref)
         wanted = checked(PublishDraftSerializer, request)
-        answer = run_once(request, lambda: self._publish(request, workflow, wanted["message"]))
+        answer = run_once(request, lambda: self._publish(request, workflow, wanted))
         return _tagged(answer, workflow)
 
-    def _publish(self, request: Request, workflow: Workflow, message: str) -> Answer:
+    def _publish(self, request: Request, workflow: Workflow, wanted: dict[str, Any]) -> Answer:
         draft = _unchanged_draft(request, workflow)
-        drafts.publish_draft(draft, by=self.access.actor, message=message)
+        drafts.publish_draft(draft, by=self.access.actor, message=wanted["message"], over=wanted["over"])
         return 200, draft_view(drafts.draft_of(selectors.find_workflow(str(workflow.pk))))
 
 

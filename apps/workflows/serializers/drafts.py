@@ -61,6 +61,13 @@ class PublishDraftSerializer(StrictSerializer):
     """How a draft becomes a version."""
 
     message = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+    over = serializers.IntegerField(
+        required=False,
+        default=None,
+        allow_null=True,
+        min_value=1,
+        help_text="The newest version, where one was made since the draft was begun: you have seen it.",
+    )
 
 
 def draft_view(draft: Draft) -> dict[str, JSON]:

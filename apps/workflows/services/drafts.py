@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.common import json, yaml
-from apps.common.errors import DomainError, ErrorItem, Invalid
+from apps.common.errors import Conflict, DomainError, ErrorItem, Invalid
 from apps.common.json import JSON
 from apps.workflows.models import Draft, Workflow, WorkflowVersion
 from apps.workflows.services.definitions import check_definition
@@ -49,9 +49,13 @@ def save_draft(draft: Draft, content: Content, *, by: str) -> Draft:
 
 
 @transaction.atomic
-def publish_draft(draft: Draft, *, by: str, message: str = "") -> Saved:
-    """Makes the draft the version that runs; raises Invalid with every issue where it cannot be one."""
+def publish_draft(draft: Draft, *, by: str, message: str = "", over: int | None = None) -> Saved:
+    """Makes the draft the version that runs; raises Invalid with every issue where it cannot be one.
+
+    Where there is a newer version than the draft began from, `over` has to name it; Conflict `newer_version` else.
+    """
     checked = check_definition(draft.document)
+    _check_newest(draft, over)
     _check_name(draft)
     saved = save_workflow(
         organization=draft.organization, checked=checked, source=_source_of(draft), by=by, message=message
@@ -93,6 +97,17 @@ def _next(draft: Draft, by: str) -> Draft:
     draft.updated_by = by
     draft.save()
     return draft
+
+
+def _check_newest(draft: Draft, over: int | None) -> None:
+    newest = draft.workflow.latest_version
+    if draft.based_on < newest and over != newest and differs(draft):
+        message = f"Version {newest} was made since this draft was begun from version {draft.based_on}."
+        raise Conflict(
+            f"{message} Look at what it changed, and publish over it with 'over': {newest}.",
+            code="newer_version",
+            extra={"latest_version": newest},
+        )
 
 
 def _check_name(draft: Draft) -> None:
