@@ -3,6 +3,7 @@ import { isTyping } from "./keys.js";
 import { Model, duration } from "./run_model.js";
 import { Graph, Timeline, write } from "./run_picture.js";
 import { Stream } from "./run_stream.js";
+import { PARAMETERS, Zoom } from "./run_zoom.js";
 
 const FRAME_MS = 100; // between two drawings of what happened: ten a second
 const HEAD_MS = 2000; // between two looks at what stands above, when nothing there is known to have changed
@@ -20,6 +21,7 @@ const timeline = new Timeline(document.getElementById("timeline"), model);
 
 let drawnAt = 0;
 let drawing = false;
+let isNew = true; // whether every bar is to be drawn
 
 function drawSoon() {
   if (drawing) return;
@@ -32,8 +34,11 @@ function draw() {
   drawnAt = performance.now();
   if (model.added) timeline.lay();
   model.added = false;
-  const all = timeline.scale();
-  for (const row of all ? model.rows : model.changed) timeline.draw(row);
+  isNew = timeline.scale.follow(model) || isNew;
+  for (const row of isNew ? model.rows : model.changed) timeline.draw(row);
+  if (isNew) zoom.draw();
+  zoom.offer();
+  isNew = false;
   for (const row of model.changed) if (model.latest.get(row.node) === row) graph.draw(row, model.now);
   for (const edge of model.edges) graph.take(edge, model.taken.get(edge));
   for (const name of model.skipped) graph.skip(name);
@@ -68,6 +73,11 @@ function spell(seconds) {
   if (seconds < 86400) return duration(seconds * 1000);
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
+
+const zoom = new Zoom(timeline, () => {
+  isNew = true;
+  drawSoon();
+});
 
 // ---- the stream --------------------------------------------------------------------------------------
 
@@ -148,13 +158,21 @@ document.addEventListener("click", (event) => {
   select(link.getAttribute("href"));
 });
 
-window.addEventListener("popstate", () => show());
+window.addEventListener("popstate", () => {
+  zoom.read();
+  isNew = true;
+  drawSoon();
+  show();
+});
 
 function select(query) {
   const wanted = new URLSearchParams(query);
-  const tab = new URLSearchParams(location.search).get("tab");
-  // Another node opens with the tab that one was reading.
+  const now = new URLSearchParams(location.search);
+  const tab = now.get("tab");
+  // Another node opens with the tab that one was reading, and nothing selected moves the time.
   if (tab && wanted.get("node") && !wanted.has("tab") && !wanted.has("index")) wanted.set("tab", tab);
+  for (const name of PARAMETERS) if (now.has(name)) wanted.set(name, now.get(name));
+  if (String(wanted) === String(now)) return;
   window.history.pushState(null, "", `${location.pathname}?${wanted}`);
   show();
 }
@@ -191,9 +209,9 @@ const lookInside = atMostEvery(PANEL_MS, () => refill(false));
 // The inspector is filled again only when it differs, and never under somebody's hands.
 let filled = "";
 async function refill(isNew) {
-  const address = panel.dataset.url + location.search;
+  const address = inspected();
   const html = await ask(address);
-  if (html === null || address !== panel.dataset.url + location.search || (!isNew && (html === filled || isTyped()))) return;
+  if (html === null || address !== inspected() || (!isNew && (html === filled || isTyped()))) return;
   filled = html;
   const part = panel.querySelector("#part");
   const scroll = isNew ? 0 : part?.scrollTop;
@@ -203,13 +221,19 @@ async function refill(isNew) {
   if (focus) panel.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus();
 }
 
+function inspected() {
+  const query = new URLSearchParams(location.search);
+  PARAMETERS.forEach((name) => query.delete(name));
+  return `${panel.dataset.url}?${query}`;
+}
+
 const isTyped = () => [...panel.querySelectorAll("textarea, input")].some((field) => field.value !== field.defaultValue || field === document.activeElement);
 
-// [ and ] walk through the node runs; Escape goes back to the run.
+// [ and ] walk through the node runs; Escape goes back to the run, and then to all of its time.
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
   if (document.querySelector("dialog:modal, .menu:popover-open")) return;
-  if (event.key === "Escape" && location.search) return select("?tab=");
+  if (event.key === "Escape") return selected() ? select("?tab=") : zoom.isAway && zoom.leave();
   const step = { "[": -1, "]": 1 }[event.key];
   if (!step || !model.rows.length) return;
   event.preventDefault();
@@ -282,7 +306,6 @@ function atMostEvery(milliseconds, act) {
   };
 }
 
-timeline.scale();
 mark(new URLSearchParams(location.search));
 if (selected()) mark(new URLSearchParams({ node: selected() }));
 drawSoon();

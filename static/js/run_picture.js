@@ -1,11 +1,13 @@
 // Draws what changed into the graph and the timeline that the server made; it never makes them anew.
-import { duration, noteOf } from "./run_model.js";
+import { noteOf } from "./run_model.js";
+import { Scale } from "./run_scale.js";
 
 const LOOKS = {
   queued: ["queued", "queued"], running: ["running", "running"], waiting: ["waiting", "waiting"], retrying: ["retrying", "retrying"],
   completed: ["completed", "completed"], failed: ["failed", "failed"], cancelled: ["cancelled", "cancelled"], skipped: ["skipped", "skipped"],
 };
 const TRIES = { completed: "completed", failed: "retrying", timeout: "retrying", lost: "cancelled", released: "cancelled" };
+const THINNEST = 2; // pixels of a bar
 const VIRTUAL = 200; // rows that are in the page at once; beyond them only those that are looked at
 const SVG = "http://www.w3.org/2000/svg";
 const sprite = () => document.querySelector(".nav use").getAttribute("href").replace(/#.*/, "");
@@ -84,11 +86,11 @@ export class Timeline {
   constructor(frame, model) {
     this.frame = frame;
     this.model = model;
+    this.scale = new Scale();
     this.list = frame.querySelector("#timeline-rows");
     this.template = document.getElementById("row-template").content.firstElementChild;
     this.shown = new Map([...this.list.children].map((element) => [element.dataset.key, element]));
     this.selected = "";
-    this.wide = 0;
     this.sprite = sprite();
     frame.addEventListener("scroll", () => this.isVirtual && this.lay(), { passive: true });
     this.lay();
@@ -111,16 +113,6 @@ export class Timeline {
       if (place !== element) this.list.insertBefore(element, place);
       before = element;
     }
-  }
-
-  /** Give the scale again where it no longer fits; true when every row has to be drawn. */
-  scale() {
-    const { end, now, isOver, rows } = this.model;
-    const latest = isOver ? Math.max(end ?? 0, ...lastEnds(rows), 1) : nice(now);
-    if (latest === this.wide) return false;
-    this.wide = latest;
-    document.querySelectorAll("#axis span").forEach((tick, part) => write(tick, duration((latest * part) / 4)));
-    return true;
   }
 
   draw(row) {
@@ -148,19 +140,23 @@ export class Timeline {
     const place = this.model.rows.findIndex((row) => row.key === key);
     if (place < 0) return;
     const height = this.#height();
-    const top = place * height;
+    const top = place * height; // the axis stands above the first, and stays while they scroll
+    const room = this.frame.clientHeight - this.list.offsetTop - height;
     if (top < this.frame.scrollTop) this.frame.scrollTop = top;
-    else if (top + height > this.frame.scrollTop + this.frame.clientHeight) this.frame.scrollTop = top + height - this.frame.clientHeight;
+    else if (top > this.frame.scrollTop + room) this.frame.scrollTop = top - room;
   }
 
   #bars(track, row) {
     const bars = track.children;
+    const thinnest = (THINNEST / Math.max(1, track.clientWidth)) * 100;
     row.segments.forEach((segment, place) => {
       const bar = bars[place] ?? track.appendChild(document.createElementNS(SVG, "rect"));
       const end = segment.end ?? (this.model.isOver ? this.model.end ?? segment.start : this.model.now);
+      const [from, to] = [this.scale.x(segment.start), this.scale.x(end)];
+      const [left, right] = [Math.max(0, from), Math.min(100, to)];
       put(bar, "class", tone(row, segment, place === row.segments.length - 1));
-      put(bar, "x", `${Math.min(100, (segment.start / this.wide) * 100).toFixed(2)}%`);
-      put(bar, "width", `${Math.max(0.2, ((end - segment.start) / this.wide) * 100).toFixed(2)}%`);
+      put(bar, "x", `${Math.min(left, 100 - thinnest).toFixed(2)}%`);
+      put(bar, "width", to < 0 || from > 100 ? "0" : `${Math.max(thinnest, right - left).toFixed(2)}%`);
     });
     while (bars.length > row.segments.length) bars[bars.length - 1].remove();
   }
@@ -198,17 +194,6 @@ function tone(row, segment, isLast) {
   const waited = segment.kind === "wait" ? " waited" : "";
   if (isLast && !taken) return `bar tone-${segment.outcome === "running" ? "running" : LOOKS[row.status]?.[0] ?? "queued"}${waited}`;
   return `bar tone-${TRIES[segment.outcome] ?? "waiting"}${waited}`;
-}
-
-function lastEnds(rows) {
-  return [rows.reduce((latest, row) => Math.max(latest, row.segments.at(-1)?.end ?? 0), 0)];
-}
-
-// As `nice` in rows.py.
-function nice(milliseconds) {
-  for (let size = 1000; ; size *= 10) {
-    for (const step of [1, 2, 5]) if (milliseconds < step * size * 0.95) return step * size;
-  }
 }
 
 // Only what differs is written: a browser lays out again for every write.

@@ -17,6 +17,13 @@ from apps.workflows.serializers.run_page.events import history_of, lines_of
 from apps.workflows.serializers.run_page.inspector import Selection, inspected, value_of
 
 MOST_DIGITS = 9  # of a number in the address
+KEYS = (  # of the page, for the sheet of shortcuts
+    ("Next, previous node", ("]", "[")),
+    ("Zoom the timeline in, out", ("+", "-")),
+    ("Fit what is selected", ("z",)),
+    ("Earlier, later", ("Shift \N{LEFTWARDS ARROW}", "Shift \N{RIGHTWARDS ARROW}")),
+    ("The whole run", ("0",)),
+)
 
 
 @require_GET
@@ -28,7 +35,8 @@ def show(request: PageRequest, ref: str) -> HttpResponse:
         visits = pages.visits_of(run)
         context = {"head": pages.head_of(run, visits), "body": pages.body_of(run, visits)}
         panel = inspected(run, _selection(request, run))
-    names = {"run": run, "panel": panel, "curl": pages.curl_of(run, request.build_absolute_uri("/"))}
+    curl = pages.curl_of(run, request.build_absolute_uri("/"))
+    names = {"run": run, "panel": panel, "curl": curl, "page_keys": KEYS}
     return render(request, "workflows/run/page.html", context | names | _rights(request))
 
 

@@ -68,7 +68,6 @@ class Body:
     count: int
     is_cut: bool
     state: str  # JSON: what the script begins with
-    ticks: Sequence[str]
 
 
 def head_of(run: Run, visits: Sequence[NodeRun]) -> Head:
@@ -101,7 +100,6 @@ def body_of(run: Run, visits: Sequence[NodeRun]) -> Body:
         count=len(found),
         is_cut=len(visits) > MOST_ROWS,
         state=state_of(run, found, taken, moment),
-        ticks=rows.ticks(wide),
     )
 
 

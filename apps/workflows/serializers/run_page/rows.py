@@ -13,6 +13,7 @@ from apps.workflows.nodes.registry import type_of
 from apps.workflows.services.compiled import compiled_version
 
 DRAWN = 200  # rows in the page itself; beyond them a script draws those that are looked at
+LEAST_WIDTH = 0.4  # percent; the script makes it two pixels, however wide the page is
 _NICE = (1, 2, 5)
 _WAITS = frozenset({"approval", "wait", "map", "workflow"})  # types whose time is that of others
 _TONES = {
@@ -109,18 +110,13 @@ def horizon(run: Run, rows: Iterable[Row], now: datetime) -> int:
 
 
 def nice(milliseconds: int) -> int:
-    """Give the next of 1, 2, 5, 10, 20 ... seconds, as static/js/run_timeline.js does."""
+    """Give the next of 1, 2, 5, 10, 20 ... seconds, as static/js/run_scale.js does."""
     size = 1000
     while True:
         for step in _NICE:
             if milliseconds < step * size * 0.95:
                 return step * size
         size *= 10
-
-
-def ticks(wide: int) -> list[str]:
-    """Give the words along the axis."""
-    return [short_duration(round(wide * part / 4)) for part in range(5)]
 
 
 def drawn(rows: Sequence[Row], wide: int, now: int) -> list[DrawnRow]:
@@ -233,7 +229,7 @@ def _without_attempts(run: Run, visit: NodeRun, queued: int) -> Iterable[Segment
 def _bar(row: Row, segment: Segment, wide: int, now: int) -> Bar:
     end = now if segment.end is None else segment.end
     x = min(100, segment.start / wide * 100)
-    return Bar(tone_of(row, segment), round(x, 2), round(max(0.2, (end - segment.start) / wide * 100), 2))
+    return Bar(tone_of(row, segment), round(x, 2), round(max(LEAST_WIDTH, (end - segment.start) / wide * 100), 2))
 
 
 def tone_of(row: Row, segment: Segment) -> str:
