@@ -29,6 +29,7 @@ pages = [
     path("runs/<str:ref>/history.ndjson", run.download_history, name="run_history_file"),
     path("runs/<str:ref>/values/<str:name>", run.download_value, name="run_value"),
     path("runs/<str:ref>/rerun", run_acts.rerun, name="run_rerun"),
+    path("runs/<str:ref>/pins", run_acts.pin, name="run_pins"),
     path("runs/<str:ref>/signals", run_acts.signal, name="run_signal"),
     path("runs/<str:ref>/approvals/<uuid:approval>", run_acts.decide, name="run_decide"),
     path("runs/<str:ref>/effects/<uuid:effect>", run_acts.decide_effect, name="run_decide_effect"),

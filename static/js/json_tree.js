@@ -1,4 +1,4 @@
-// Turns a block of JSON into a tree with search, and with a button at each value that copies it or its path.
+// Turns a block of JSON into a tree with search, and with buttons at each value that copy it, its path, or the expression for it.
 const OPEN_DEPTH = 2; // levels that are open at first
 const SHORT = 200; // characters that need no search
 const OPEN_SIZE = 30; // members up to which a level opens by itself
@@ -14,7 +14,7 @@ export function grow(places, copyText) {
       const value = JSON.parse(source.textContent);
       if (value === null || typeof value !== "object") continue;
       const text = source.textContent;
-      source.replaceWith(...(text.length > SHORT ? [bar(place, text)] : []), tree(value, place.dataset.path ?? "", 0));
+      source.replaceWith(...(text.length > SHORT ? [bar(place, text)] : []), tree(value, place.dataset.path ?? "", 0, Boolean(place.dataset.path)));
     } catch {
       // Truncated or not JSON: it stays the text it is.
     }
@@ -32,18 +32,23 @@ function bar(place, text) {
   return row;
 }
 
-function tree(value, path, depth) {
+function tree(value, path, depth, isNamed) {
   const list = node("div");
-  for (const [key, inner] of Object.entries(value)) list.append(member(key, inner, path, depth, Array.isArray(value)));
+  for (const [key, inner] of Object.entries(value)) list.append(member(key, inner, ownPath(path, key, Array.isArray(value)), depth, isNamed));
   return list;
 }
 
-function member(key, value, path, depth, inList) {
-  const own = inList ? `${path}[${key}]` : /^[A-Za-z_]\w*$/.test(key) ? `${path}${path && "."}${key}` : `${path}[${JSON.stringify(key)}]`;
+function ownPath(path, key, inList) {
+  if (inList) return `${path}[${key}]`;
+  return /^[A-Za-z_]\w*$/.test(key) ? `${path}${path && "."}${key}` : `${path}[${JSON.stringify(key)}]`;
+}
+
+// `isNamed` tells whether an expression can name the value: what has no place in a run has only a path of its own.
+function member(key, value, path, depth, isNamed) {
   const row = node("div", "json-row");
   row.append(node("span", "key", `${key}:`));
   if (value === null || typeof value !== "object" || !Object.keys(value).length) {
-    row.append(node("span", value === null ? "null" : typeof value, JSON.stringify(value)), copier(value, own));
+    row.append(node("span", value === null ? "null" : typeof value, JSON.stringify(value)), copier(value, path, isNamed));
     return row;
   }
   row.replaceChildren(); // a branch has its button beside it, as a summary may hold none
@@ -52,21 +57,27 @@ function member(key, value, path, depth, inList) {
   const head = document.createElement("summary");
   head.append(node("span", "key", `${key}:`), node("span", "size", Array.isArray(value) ? ` [${size}]` : ` {${size}}`));
   branch.append(head);
-  const fill = () => branch.children.length < 2 && branch.append(tree(value, own, depth + 1));
+  const fill = () => branch.children.length < 2 && branch.append(tree(value, path, depth + 1, isNamed));
   branch.addEventListener("toggle", fill, { once: true });
   branch.fill = fill;
   branch.open = depth < OPEN_DEPTH && size <= OPEN_SIZE;
   if (branch.open) fill();
-  row.append(branch, copier(value, own));
+  row.append(branch, copier(value, path, isNamed));
   return row;
 }
 
-function copier(value, path) {
+function copier(value, path, isNamed) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  const one = button("Copy", (event) => copy(event.altKey ? `{{ ${path} }}` : event.shiftKey ? path : text));
-  one.classList.add("json-copy");
-  one.title = `Copy the value; with Shift the path ${path}, with Alt the expression`;
-  one.setAttribute("aria-label", `Copy ${path}`);
+  const row = node("span", "json-copy");
+  row.append(labelled("Copy", `Copy the value of ${path}`, () => copy(text)), labelled("Path", `Copy the path ${path}`, () => copy(path)));
+  if (isNamed) row.append(labelled("{{ }}", `Copy the expression {{ ${path} }}`, () => copy(`{{ ${path} }}`)));
+  return row;
+}
+
+function labelled(label, title, act) {
+  const one = button(label, act);
+  one.title = title;
+  one.setAttribute("aria-label", title);
   return one;
 }
 

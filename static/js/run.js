@@ -142,7 +142,10 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   if (parts.get(target.id) === html || (target.id !== "run-banner" && isBusy(target))) event.detail.shouldSwap = false;
   else parts.set(target.id, html);
 });
-document.addEventListener("htmx:oobAfterSwap", countDown);
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  countDown();
+  if (event.detail.target.id === "run-status" && !selected()) lookInside(); // no event tells that a run waits
+});
 
 const isBusy = (element) => Boolean(element.querySelector(":popover-open")) || (element.id === "run-acts" && element.contains(document.activeElement));
 
@@ -213,6 +216,7 @@ async function refill(isNew) {
   const html = await ask(address);
   if (html === null || address !== inspected() || (!isNew && (html === filled || isTyped()))) return;
   filled = html;
+  if (!isNew && panel.querySelector("[data-log-filter]")?.contains(document.activeElement)) return relist(html);
   const part = panel.querySelector("#part");
   const scroll = isNew ? 0 : part?.scrollTop;
   const focus = panel.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
@@ -227,7 +231,26 @@ function inspected() {
   return `${panel.dataset.url}?${query}`;
 }
 
-const isTyped = () => [...panel.querySelectorAll("textarea, input")].some((field) => field.value !== field.defaultValue || field === document.activeElement);
+const isTyped = () => [...panel.querySelectorAll("textarea, input")]
+  .some((field) => !field.closest("[data-log-filter]") && (field.value !== field.defaultValue || field === document.activeElement));
+
+// ---- the log: searched where it lies, so that what is too old for the page is found too -----------------
+
+panel.addEventListener("input", (event) => event.target.closest("[data-log-filter]") && filterSoon());
+panel.addEventListener("submit", (event) => event.target.matches("[data-log-filter]") && event.preventDefault());
+
+const filterSoon = atMostEvery(200, () => {
+  const query = new URLSearchParams(location.search);
+  if (selected()) query.set("node", selected());
+  query.set("tab", "logs");
+  for (const [name, value] of new FormData(panel.querySelector("[data-log-filter]"))) value ? query.set(name, value) : query.delete(name);
+  window.history.replaceState(null, "", `?${query}`);
+  refill(false);
+});
+
+function relist(html) {
+  htmx.swap(panel.querySelector("#log-lines"), html, { swapStyle: "outerHTML" }, { select: "#log-lines" });
+}
 
 // [ and ] walk through the node runs; Escape goes back to the run, and then to all of its time.
 document.addEventListener("keydown", (event) => {
@@ -307,6 +330,7 @@ function atMostEvery(milliseconds, act) {
 }
 
 mark(new URLSearchParams(location.search));
+graph.reveal(selected() || model.rows.findLast((row) => !row.status.match(/completed|cancelled/))?.node);
 if (selected()) mark(new URLSearchParams({ node: selected() }));
 drawSoon();
 countDown();

@@ -6,8 +6,11 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Role
-from apps.workflows.models import NodeRun
+from apps.observability.models import LogLine
+from apps.workflows.models import Draft, NodeRun
 from apps.workflows.serializers.run_page.layout import HEIGHT, WIDTH, lay_out
+from apps.workflows.services import drafts, runs
+from apps.workflows.services.runs import Order
 from tests.engine.documents import compiled, workflow
 from tests.fixtures import make_actor
 
@@ -307,6 +310,39 @@ def test_each_visit_of_a_loop_is_selected_by_its_number(room, owner):
     assert "\N{MULTIPLICATION SIGN}2" in html
 
 
+def test_a_log_is_searched_and_filtered_by_level(room, owner):
+    run = room.finish(workflow({"a": {"type": "agent", "agent": "echo"}}))
+    with room.scope():
+        common = {"organization": room.organization, "run_id": run.pk, "node_run_id": room.node(run.pk, "a").pk}
+        LogLine.objects.create(level="info", message="Fetched the page", **common)
+        LogLine.objects.create(level="error", message="The page is empty", **common)
+
+    assert "Fetched the page" in shown(owner, run, "/inspector?node=a&tab=logs&q=PAGE")
+    only = shown(owner, run, "/inspector?node=a&tab=logs&level=error")
+    none = shown(owner, run, "/inspector?tab=logs&q=nobody+wrote+this")
+
+    assert "The page is empty" in only
+    assert "Fetched the page" not in only
+    assert "No line matches" in none
+
+
+def test_the_error_of_a_node_says_what_to_do(room, owner):
+    run = room.finish(workflow({"a": {"type": "fail", "message": "No stock."}}))
+
+    html = shown(owner, run, "/inspector?node=a")
+
+    assert ">Error" in html
+    assert "No stock." in html
+    assert "The workflow ends here on purpose" in html
+
+
+def test_an_item_of_a_map_is_named_by_its_place(room, owner):
+    each = {"type": "map", "over": "{{ inputs.list }}", "node": {"type": "agent", "agent": "echo", "input": {"n": 1}}}
+    run = room.finish(workflow({"each": each}), {"list": [1, 2]})
+
+    assert 'data-path="nodes.each.output[1]"' in shown(owner, run, "/inspector?node=each&index=1&tab=output")
+
+
 # ---- acting -----------------------------------------------------------------------------------------
 
 
@@ -357,6 +393,69 @@ def test_an_input_that_is_no_object_is_refused_in_a_sentence(room, owner, given)
     answer = owner.post(f"/runs/{run.pk}/rerun", {"input": given}, headers={"Accept": "application/json"})
 
     assert answer.status_code == 422
+
+
+def saved_run(room, *, works=True):
+    """A run of a saved workflow, waiting for a person once it has worked."""
+    nodes = {
+        "fetch": {"type": "agent", "agent": "echo", "input": {"text": "of the run"}},
+        "ask": {"type": "approval", "message": "Go on?", "needs": "fetch"},
+        "send": {"needs": "ask"},
+    }
+    saved = room.save(workflow(nodes, [{"from": "ask", "to": "send", "route": "approve"}], name="pinned"))
+    with room.scope():
+        run = runs.start_run(organization=room.organization, version=saved.version, order=Order())
+    if works:
+        room.work()
+    return saved.workflow, run
+
+
+def test_the_builder_opens_with_what_the_run_gave(room, owner):
+    kept, run = saved_run(room)
+    room.decide(run, "approve")
+    room.until_ended(run)
+
+    answer = owner.post(f"/runs/{run}/pins", headers=FRAGMENT)
+
+    assert answer["HX-Redirect"] == "/workflows/pinned/edit"
+    with room.scope():
+        draft = Draft.objects.get(workflow=kept)
+    assert draft.layout["pins"]["fetch"] == {"text": "of the run"}
+    assert "ask" not in draft.layout["pins"]  # it goes on choosing the route
+    assert draft.document["nodes"]["fetch"]["type"] == "agent"
+
+
+def test_what_a_draft_has_beside_stays_when_a_run_is_pinned(room, owner):
+    kept, run = saved_run(room)
+    with room.scope():
+        draft = drafts.draft_of(kept)
+        layout = {"positions": {"fetch": [16, 32]}, "pins": {"send": {"by": "hand"}}}
+        drafts.save_draft(draft, drafts.Content(draft.document, layout=layout), by="user:alice")
+
+    owner.post(f"/runs/{run}/pins")
+
+    with room.scope():
+        layout = Draft.objects.get(workflow=kept).layout
+    assert layout["positions"] == {"fetch": [16, 32]}
+    assert layout["pins"] == {"send": {"by": "hand"}, "fetch": {"text": "of the run"}}
+
+
+def test_a_run_without_a_workflow_or_a_result_cannot_be_pinned(room, owner):
+    inline = room.finish(workflow({"a": {}}))
+    _, run = saved_run(room, works=False)
+
+    assert owner.post(f"/runs/{inline.pk}/pins", headers={"Accept": "application/json"}).json()["code"] == "no_workflow"
+    answer = owner.post(f"/runs/{run}/pins", headers={"Accept": "application/json"})
+    assert answer.json()["code"] == "nothing_to_pin"
+
+
+def test_nobody_else_may_pin(room, member, viewer, charlie):
+    _, run = saved_run(room)
+
+    assert "with this run" not in shown(viewer, run)
+    assert viewer.post(f"/runs/{run}/pins").status_code == 403
+    assert member.post(f"/runs/{run}/pins").status_code == 403
+    assert signed_in(charlie).post(f"/runs/{run}/pins").status_code == 404
 
 
 # ---- history ----------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ def download_value(request: PageRequest, ref: str, name: str) -> HttpResponse:
 
 
 def _rights(request: PageRequest) -> dict[str, Any]:
-    return {"may_run": request.access.can(Capability.RUN)}
+    return {"may_run": request.access.can(Capability.RUN), "may_edit": request.access.can(Capability.EDIT)}
 
 
 def _selection(request: PageRequest, run: Run) -> Selection:
@@ -119,6 +119,8 @@ def _selection(request: PageRequest, run: Run) -> Selection:
         index=_number(wanted.get("index", ""), -1),
         tab=wanted.get("tab", "")[:20],
         page=_number(wanted.get("page", "")),
+        search=wanted.get("q", "")[:200],
+        level=wanted.get("level", "")[:10],
     )
 
 

@@ -17,7 +17,7 @@ from apps.common.json import JSON
 from apps.common.schema_forms import read_value as read_form
 from apps.workflows import selectors
 from apps.workflows.models import Run
-from apps.workflows.services import approvals, forks, queue_limit, runs, signals, unknown_effects
+from apps.workflows.services import approvals, forks, pins, queue_limit, runs, signals, unknown_effects
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.repeated_effects import repeated_by_fork
 from apps.workflows.store.values import read_value
@@ -107,7 +107,16 @@ def rerun(request: PageRequest, ref: str) -> HttpResponseBase:
         raise _wrong("input", "The input is an object.")
     queue_limit.admit(request.access.organization)
     new = forks.fork_run(run, from_node=start, visit=visit, input=changed, by=request.access.actor)
-    return _go(request, new)
+    return _go(request, reverse("run", args=[new]))
+
+
+@require_POST
+@page(needs=Capability.EDIT)
+def pin(request: PageRequest, ref: str) -> HttpResponse:
+    """Open the builder with what the run's nodes gave pinned in the draft."""
+    run = selectors.find_run(ref)
+    draft = pins.pin_run(run, by=request.access.actor)
+    return _go(request, reverse("edit_workflow", args=[draft.workflow.name]))
 
 
 def _rerun_form(run: Run, node: str, start: str, visit: int | None) -> dict[str, Any]:
@@ -141,8 +150,7 @@ def _done(request: PageRequest, run: Run, said: str) -> HttpResponse:
     return HttpResponse(status=204, headers={"HX-Trigger": told})
 
 
-def _go(request: PageRequest, run: UUID) -> HttpResponse:
-    where = reverse("run", args=[run])
+def _go(request: PageRequest, where: str) -> HttpResponse:
     if is_fragment(request):
         return HttpResponse(status=204, headers={"HX-Redirect": where})
     return HttpResponseRedirect(where)

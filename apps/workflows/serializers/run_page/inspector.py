@@ -10,11 +10,12 @@ from django.db.models import QuerySet
 from apps.common.json import JSON, dumps
 from apps.observability.models import LogLine
 from apps.workflows import selectors
-from apps.workflows.engine.states import RUN_ENDED
+from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
 from apps.workflows.serializers.run_page.conversation import MODEL_STEP, conversation_of
 from apps.workflows.serializers.run_page.picture import kind_of
 from apps.workflows.serializers.run_page.rows import titled
+from apps.workflows.serializers.run_page.sentence import advice_on
 from apps.workflows.serializers.runs import context_of
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.store.values import read_value
@@ -33,6 +34,8 @@ class Selection:
     index: int = -1
     tab: str = ""
     page: int = 0
+    search: str = ""  # in the log; another tab forgets it
+    level: str = ""
 
     def query(self, **changes: Any) -> str:
         """Give the query of the address with some of it changed."""
@@ -149,7 +152,7 @@ def _of_run(run: Run, selection: Selection) -> Inspected:
         "output": lambda: _output(run, selection, run.output, "outputs"),
         "context": lambda: _value(run, selection, "context", context_of(run), "context"),
         "effects": lambda: effects,
-        "logs": lambda: _last(_lines(run)),
+        "logs": lambda: _log(run, selection),
         "config": lambda: _value(run, selection, "config", run.version.document, ""),
     }
     tab = selection.tab if selection.tab in tabs else next(iter(tabs))
@@ -163,10 +166,11 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     spec = compiled_version(run.version_id).definition.nodes.get(found.node)
     kept = Selection(found.node, found.visit if selection.visit else 0, found.index, selection.tab, selection.page)
     path = f"nodes.{found.node}.output" if found.node.isidentifier() else f"nodes['{found.node}'].output"
+    path += f"[{found.index}]" if found.index >= 0 else ""
     tries, effects, steps = list(found.attempts.all()), _effects(run, found), _steps(found)
     items = NodeRun.objects.filter(parent=found).order_by("index") if found.index < 0 else NodeRun.objects.none()
-    lines = _lines(run).filter(node_run_id=found.pk)
-    tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": ("Output", None)}
+    result = "Error" if found.error and found.output is None and found.status != "completed" else "Output"
+    tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": (result, None)}
     if count := items.count():
         tabs = {"items": ("Items", count)} | tabs
     if any(step.name.startswith(MODEL_STEP) for step in steps):
@@ -175,7 +179,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         tabs["effects"] = ("Effects", len(effects))
     if steps:
         tabs["steps"] = ("Steps", len(steps))
-    tabs |= {"logs": ("Logs", lines.count() or None), "attempts": ("Attempts", len(tries) or None)}
+    tabs |= {"logs": ("Logs", _lines(run, found).count() or None), "attempts": ("Attempts", len(tries) or None)}
     tabs["config"] = ("Config", None)
     parts: Mapping[str, Callable[[], Any]] = {
         "input": lambda: _value(run, kept, "input", read_value(run.organization_id, found.input), ""),
@@ -184,7 +188,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         "effects": lambda: effects,
         "model": lambda: conversation_of(run, found),
         "steps": lambda: steps,
-        "logs": lambda: _last(lines),
+        "logs": lambda: _log(run, selection, found),
         "attempts": lambda: _tries(tries),
         "config": lambda: _config(run, kept),
     }
@@ -236,6 +240,19 @@ class Output:
     value: Value | None
     error: Mapping[str, Any] | None
     is_over: bool
+    advice: str = ""  # what to do about the error, where it ended the run
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The last lines of a log that match, and what they have to match."""
+
+    lines: Sequence[LogLine]
+    is_cut: bool
+    search: str
+    level: str
+    levels: Sequence[tuple[str, str]]
+    is_empty: bool  # nothing was written at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,12 +270,20 @@ class ItemsPage:
 def _node_output(run: Run, selection: Selection, found: NodeRun, path: str) -> Output:
     shown = _value(run, selection, "output", read_value(run.organization_id, found.output), path)
     error = found.error if isinstance(found.error, dict) and found.status != "completed" else None
-    return Output(shown if found.output is not None else None, error, found.finished_at is not None)
+    return Output(
+        shown if found.output is not None else None, error, found.finished_at is not None, _advice(run, error)
+    )
 
 
 def _output(run: Run, selection: Selection, text: str | None, path: str) -> Output:
     shown = _value(run, selection, "output", read_value(run.organization_id, text), path) if text is not None else None
-    return Output(shown, run.error if isinstance(run.error, dict) else None, run.status in RUN_ENDED)
+    error = run.error if isinstance(run.error, dict) else None
+    return Output(shown, error, run.status in RUN_ENDED, _advice(run, error))
+
+
+def _advice(run: Run, error: Mapping[str, Any] | None) -> str:
+    """What to do; nothing where the run goes on in spite of the error."""
+    return advice_on(str(error.get("code", ""))) if error and run.status == RunStatus.FAILED else ""
 
 
 def _value(run: Run, selection: Selection, name: str, value: JSON, path: str) -> Value:
@@ -306,12 +331,22 @@ def _steps(found: NodeRun) -> list[JournalEntry]:
     return list(JournalEntry.objects.filter(node_run=found).order_by("position").defer("result")[:MOST_LINES])
 
 
-def _lines(run: Run) -> QuerySet[LogLine]:
-    return selectors.log_lines(run)
+def _lines(run: Run, found: NodeRun | None = None, **wanted: str) -> QuerySet[LogLine]:
+    lines = selectors.log_lines(run, **wanted)
+    return lines.filter(node_run_id=found.pk) if found else lines
 
 
-def _last(lines: QuerySet[LogLine]) -> list[LogLine]:
-    return list(lines.order_by("-created_at", "-id")[:MOST_LINES])[::-1]
+def _log(run: Run, selection: Selection, found: NodeRun | None = None) -> Log:
+    lines = _lines(run, found, search=selection.search, level=selection.level)
+    shown = list(lines.order_by("-created_at", "-id")[: MOST_LINES + 1])
+    return Log(
+        lines=shown[:MOST_LINES][::-1],
+        is_cut=len(shown) > MOST_LINES,
+        search=selection.search,
+        level=selection.level,
+        levels=LogLine.Level.choices,
+        is_empty=not shown and not _lines(run, found).exists(),
+    )
 
 
 def _tries(tries: Sequence[Attempt]) -> list[Try]:

@@ -60,6 +60,11 @@ def sentence_of(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
     )
 
 
+def advice_on(code: str) -> str:
+    """Say what to do about an error."""
+    return _ADVICE.get(code, "Mend the cause, then retry: what has finished is not repeated.")
+
+
 def _undecided(run: Run) -> Sentence | None:
     found = selectors.effects_known_as(selectors.effects(run), [Effect.State.UNKNOWN])
     asked = [one for one in found[:20] if run.status == RunStatus.FAILED or one.state == Effect.State.UNKNOWN]
@@ -79,10 +84,9 @@ def _failed(run: Run) -> Sentence | None:
     spec = compiled_version(run.version_id).definition.nodes.get(node)
     code = str(error.get("code", ""))
     said = _shortened(str(error.get("message", "The run failed.")))
-    advice = _ADVICE.get(code, "Mend the cause, then retry: what has finished is not repeated.")
     subject = titled(node, spec, visit) if node else "The run failed"
     act = "rerun" if code in _ANEW else "retry"
-    return Sentence("failed", "octagon-alert", subject, f"{said} {advice}", node, visit, act=act, code=code)
+    return Sentence("failed", "octagon-alert", subject, f"{said} {advice_on(code)}", node, visit, act=act, code=code)
 
 
 def _stopped(run: Run) -> Sentence | None:
