@@ -1,11 +1,10 @@
 """How soon the list of runs is there when there are very many."""
 
 import json
-import time
 from collections.abc import Iterator
 
 from benchmarks.copies import copy_runs, remove_copies
-from benchmarks.measuring import quantile
+from benchmarks.measuring import quantile, timed_requests
 from benchmarks.ours import Ours, chain_of
 from benchmarks.report import Row
 from benchmarks.sizes import Sizes
@@ -34,9 +33,4 @@ def measure(ours: Ours, sizes: Sizes) -> Iterator[Row]:
 
 
 def _p95(ours: Ours, path: str, requests: int) -> float:
-    times = []
-    for _ in range(requests):
-        began = time.perf_counter()
-        ours.client.send("GET", path)
-        times.append((time.perf_counter() - began) * 1000)
-    return quantile(times, 0.95)
+    return quantile(timed_requests(lambda: ours.client.send("GET", path), requests), 0.95)

@@ -1,6 +1,7 @@
 """Repeating, alternating and taking medians."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from statistics import median
 
@@ -57,6 +58,16 @@ def row_of_times(workload: str, took: dict[str, Took], *, to_reach: float | None
     others = {name: other.seconds for name, other in took.items()}
     cpu = ours.cpu and ours.cpu / nodes * 1000
     return Row(workload, ours.seconds, "s", to_reach, others, database=ours.database, cpu=cpu)
+
+
+def timed_requests(ask: Callable[[], object], requests: int) -> list[float]:
+    """The milliseconds that each of so many requests takes."""
+    times = []
+    for _ in range(requests):
+        began = time.perf_counter()
+        ask()
+        times.append((time.perf_counter() - began) * 1000)
+    return times
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -9,7 +9,19 @@ from typing import Any
 from benchmarks.sizes import FULL, QUICK, SMALLEST
 
 WORKLOADS = (
-    *("chain", "fanout", "throughput", "footprint", "crash", "marking", "growth", "scale", "latency", "streams"),
+    *(
+        "chain",
+        "fanout",
+        "throughput",
+        "footprint",
+        "crash",
+        "marking",
+        "growth",
+        "scale",
+        "latency",
+        "streams",
+        "pages",
+    ),
     *("backlog", "listing"),  # leave the database larger, and so come last
 )
 PEERS = ("dbos", "langgraph", "prefect")

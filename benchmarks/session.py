@@ -21,6 +21,7 @@ from benchmarks import (
     latency,
     listing,
     marking,
+    pages,
     scale,
     streams,
     throughput,
@@ -51,6 +52,7 @@ OF_OURS: dict[str, Callable[[Ours, Sizes], Iterator[Row]]] = {
     "scale": scale.measure,
     "latency": latency.measure,
     "streams": streams.measure,
+    "pages": pages.measure,
     "backlog": backlog.measure,
     "listing": listing.measure,
 }

@@ -23,6 +23,7 @@ class Sizes:
     claims: int  # of them
     listed: int  # runs that there are
     lists: int  # requests for a page of them
+    views: int  # of each page in a browser
 
 
 FULL = Sizes(
@@ -42,6 +43,7 @@ FULL = Sizes(
     claims=500,
     listed=200_000,
     lists=200,
+    views=10,
 )
 QUICK = Sizes(
     repeats=3,
@@ -60,6 +62,7 @@ QUICK = Sizes(
     claims=100,
     listed=10_000,
     lists=50,
+    views=4,
 )
 SMALLEST = Sizes(
     repeats=1,
@@ -78,4 +81,5 @@ SMALLEST = Sizes(
     claims=2,
     listed=20,
     lists=2,
+    views=1,
 )

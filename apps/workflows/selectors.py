@@ -256,6 +256,11 @@ def visits(run: Run) -> QuerySet[NodeRun]:
     return node_runs(run).filter(index=-1).defer("input", "output").order_by("created_at", "id")
 
 
+def lost_items(run: Run) -> QuerySet[NodeRun]:
+    """The items of maps of which an attempt died with its worker, the latest first, with their attempts."""
+    return node_runs(run).filter(index__gte=0, lost_count__gt=0).defer("input", "output").order_by("-created_at", "-id")
+
+
 def item_counts(run: Run) -> dict[tuple[str, int], dict[str, int]]:
     """For each visit of a map how many of its items stand where."""
     counts: dict[tuple[str, int], dict[str, int]] = {}

@@ -12,7 +12,7 @@ export function grow(places, copyText) {
     const source = place.querySelector("pre");
     try {
       const value = JSON.parse(source.textContent);
-      if (value === null || typeof value !== "object") continue;
+      if (value === null || typeof value !== "object" || !Object.keys(value).length) continue;
       const text = source.textContent;
       source.replaceWith(...(text.length > SHORT ? [bar(place, text)] : []), tree(value, place.dataset.path ?? "", 0, Boolean(place.dataset.path)));
     } catch {

@@ -223,12 +223,24 @@ def test_a_worker_that_died_is_told_of_with_what_was_repeated(room, owner):
 
     html = shown(owner, run)
 
-    assert "died at" in html
-    assert "nothing repeated" in html
+    assert "died, noticed at" in html
+    assert "nothing finished was repeated" in html
     assert [one["outcome"] for one in state_of(owner, run)["rows"][0]["segments"] if one["kind"] == "run"] == [
         "lost",
         "completed",
     ]
+
+
+def test_an_item_whose_worker_died_is_told_of_too(room, owner):
+    item = {"type": "agent", "agent": "echo", "input": "{{ item }}"}
+    run = room.start(workflow({"each": {"type": "map", "over": [1, 2], "node": item}}))
+    room.begin(run, "each")
+    room.claim(run, "each", index=1)
+    room.die()
+    room.until_ended(run)
+
+    assert "each[1]</strong> Worker" in shown(owner, run)
+    assert "is queued again: its worker died" in shown(owner, run, "/history")
 
 
 def test_a_call_that_nobody_knows_about_is_decided_on_the_page(room, owner):

@@ -42,7 +42,11 @@ def place(event: RunEvent) -> str:
 
 
 def _queued_again(facts: Facts) -> str | None:
-    reasons = {"retry": "is tried again", "lost": "is queued again: its worker was lost"}
+    reasons = {
+        "retry": "is tried again",
+        "worker_lost": "is queued again: its worker died",
+        "worker_stopped": "is queued again: its worker stopped",
+    }
     reason = facts.get("reason")
     return reasons.get(reason, f"is queued again: {reason}") if reason and reason != "fork" else None
 

@@ -198,7 +198,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     )
     return Inspected(
         selection=Selection(found.node, found.visit, found.index, tab),
-        title=titled(found.node, spec, found.visit) + (f"[{found.index}]" if found.index >= 0 else ""),
+        title=titled(found.node, spec, found.visit, found.index),
         kind=kind_of(spec) if spec else "",
         status=found.status,
         note=f"{found.attempt}" if found.status == "retrying" else "",

@@ -42,7 +42,7 @@ class Recovery:
 
     title: str
     worker: str
-    at: datetime
+    at: datetime  # when it was noticed
     after: float | None  # seconds until another attempt began
 
 
@@ -76,7 +76,7 @@ def head_of(run: Run, visits: Sequence[NodeRun]) -> Head:
         run=run,
         sentence=sentence_of(run, visits),
         facts=list(_facts(run, visits)),
-        recoveries=list(_recoveries(run, visits))[-MOST_RECOVERIES:],
+        recoveries=sorted(_recoveries(run, visits), key=lambda one: one.at)[-MOST_RECOVERIES:],
         is_over=run.status in RUN_ENDED,
         acts=frozenset(_acts(run)),
         took=((run.finished_at or now()) - (run.started_at or run.created_at)).total_seconds(),
@@ -148,7 +148,8 @@ def _trigger(run: Run) -> str:
 
 def _recoveries(run: Run, visits: Sequence[NodeRun]) -> Iterator[Recovery]:
     specs = compiled_version(run.version_id).definition.nodes
-    lost = [(visit, tries) for visit in visits if (tries := list(visit.attempts.all())) and visit.lost_count]
+    items = selectors.lost_items(run)[:MOST_RECOVERIES]
+    lost = [(one, list(one.attempts.all())) for one in [*(visit for visit in visits if visit.lost_count), *items]]
     names = dict(
         Worker.objects.filter(pk__in={one.worker for _, tries in lost for one in tries}).values_list("pk", "name")
     )
@@ -156,7 +157,7 @@ def _recoveries(run: Run, visits: Sequence[NodeRun]) -> Iterator[Recovery]:
         for one, following in zip(tries, [*tries[1:], None], strict=True):
             if one.outcome == "lost" and one.ended_at:
                 after = (following.started_at - one.ended_at).total_seconds() if following else None
-                title = rows.titled(visit.node, specs.get(visit.node), visit.visit)
+                title = rows.titled(visit.node, specs.get(visit.node), visit.visit, visit.index)
                 yield Recovery(title, names.get(one.worker, str(one.worker)[:8]), one.ended_at, after)
 
 

@@ -181,10 +181,11 @@ def _row(run: Run, visit: NodeRun, spec: Node | None, counts: Mapping[str, int] 
     )
 
 
-def titled(node: str, spec: Node | None, visit: int = 1) -> str:
-    """Give the name that people read: `Review`, and `Review #2` the second time."""
+def titled(node: str, spec: Node | None, visit: int = 1, index: int = -1) -> str:
+    """Give the name that people read: `Review`, and `Review #2` the second time; an item is `Review[3]`."""
     title = spec.title if spec and spec.title else node
-    return f"{title} #{visit}" if visit > 1 else title
+    again = f" #{visit}" if visit > 1 else ""
+    return f"{title}{again}[{index}]" if index >= 0 else f"{title}{again}"
 
 
 def _items(counts: Mapping[str, int]) -> Items:

@@ -187,8 +187,7 @@ def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
 
 def _title(run: Run, visit: NodeRun) -> str:
     spec = compiled_version(run.version_id).definition.nodes.get(visit.node)
-    item = f"[{visit.index}]" if visit.index >= 0 else ""
-    return f"{titled(visit.node, spec, visit.visit)}{item}"
+    return titled(visit.node, spec, visit.visit, visit.index)
 
 
 def _shortened(message: str) -> str:
