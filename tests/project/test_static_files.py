@@ -35,7 +35,7 @@ def get(client: Client, file: str) -> HttpResponseBase:
 
 def test_what_was_collected_is_compressed_and_kept_for_ever(db, collected):
     client = Client(headers={"Accept-Encoding": "gzip"})
-    files = files_of_a_page(client)
+    files = files_of_a_page(Client())
 
     assert len(files) >= 4
     for file in files:
