@@ -39,7 +39,7 @@ _PAINTED = """() => new Promise((done) => {
     .observe({ type: 'largest-contentful-paint', buffered: true });
 })"""
 _LOADED = """() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
-  .filter((one) => !one.name.includes('/events')).map((one) => one.transferSize)"""
+  .filter((one) => !one.name.includes('/events')).map((one) => one.encodedBodySize)"""
 
 
 def measure(ours: Ours, sizes: Sizes) -> Iterator[Row]:

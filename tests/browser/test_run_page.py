@@ -1,10 +1,15 @@
 """The page of a run as it goes on, in Chromium."""
 
 import gzip
+import re
 
 import pytest
 from playwright.sync_api import expect
 
+from apps.observability.models import LogLine
+from apps.workflows.models import NodeRun
+from apps.workflows.services import runs
+from apps.workflows.services.runs import Order
 from tests.browser.accessibility import assert_accessible
 from tests.engine.documents import workflow
 from tests.workflows.engine_room import EngineRoom
@@ -18,6 +23,7 @@ THREE = workflow(
         "third": {"type": "approval", "message": "Send it?", "needs": "second", "form": FORM},
     }
 )
+ONE = workflow({"first": {"type": "agent", "agent": "echo", "input": {"text": "one"}}})
 
 
 @pytest.fixture
@@ -128,3 +134,73 @@ def test_the_whole_page_is_light(tabs, alice, room):
     bodies = [page.request.get(url).body() for url in {page.url, *loaded} if "/events" not in url]
 
     assert sum(len(gzip.compress(body)) for body in bodies) < 60_000
+
+
+def test_a_map_over_ten_thousand_items_is_one_row_whose_items_are_read_by_the_hundred(tabs, alice, room):
+    each = {"type": "map", "over": "{{ inputs.list }}", "node": {"type": "wait", "event": "e"}}
+    run = room.start(workflow({"each": each}), {"list": [1, 2]})
+    room.work()
+    with room.scope():
+        parent = NodeRun.objects.get(run=run, node="each", index=-1)
+        common = {"organization": room.organization, "run_id": run, "node": "each", "visit": 1, "parent": parent}
+        NodeRun.objects.bulk_create(
+            NodeRun(**common, index=index, handler="wait", status="completed") for index in range(2, 10_000)
+        )
+    page = tabs.open(f"/runs/{run}?node=each", alice)
+
+    expect(page.locator('[data-key="each#1"] .figure')).to_have_text("9998/10000 items")
+    assert page.locator("[data-key]").count() == 1
+    expect(page.locator(".items li")).to_have_count(100)
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator(".items li").first).to_contain_text("[100]")
+    expect(page.locator(".items li")).to_have_count(100)
+    assert page.locator("*").count() < 1_500
+
+
+def test_the_log_is_searched_while_it_is_typed(tabs, alice, room):
+    run = room.finish(ONE)
+    with room.scope():
+        common = {"organization": room.organization, "run_id": run.pk, "node_run_id": room.node(run.pk, "first").pk}
+        LogLine.objects.create(level="info", message="Fetched the page", **common)
+        LogLine.objects.create(level="error", message="Nothing on it", **common)
+    page = tabs.open(f"/runs/{run.pk}?node=first&tab=logs", alice)
+    expect(page.locator(".log li")).to_have_count(2)
+
+    page.get_by_label("Search in the log").press_sequentially("fetch")
+
+    expect(page.locator(".log li")).to_have_count(1)
+    expect(page.get_by_label("Search in the log")).to_be_focused()
+    expect(page).to_have_url(re.compile("q=fetch"))
+    page.get_by_label("Search in the log").fill("")
+    page.get_by_label("Level").select_option("error")
+    expect(page.locator(".log")).to_contain_text("Nothing on it")
+    expect(page.locator(".log li")).to_have_count(1)
+
+
+def test_a_value_copies_itself_its_path_and_its_expression(tabs, alice, room):
+    run = room.finish(ONE)
+    page = tabs.open(f"/runs/{run.pk}?node=first&tab=output", alice)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    copied = []
+    for name in ("Copy the value of", "Copy the path", "Copy the expression"):
+        page.get_by_role("button", name=name).focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".toast").last).to_contain_text("Copied")
+        copied.append(page.evaluate("navigator.clipboard.readText()"))
+
+    assert copied == ["one", "nodes.first.output.text", "{{ nodes.first.output.text }}"]
+
+
+def test_a_run_is_taken_to_the_builder_with_its_data(tabs, alice, room):
+    saved = room.save(ONE | {"name": "carried"})
+    with room.scope():
+        run = runs.start_run(organization=room.organization, version=saved.version, order=Order())
+    room.until_ended(run)
+    page = tabs.open(f"/runs/{run}", alice)
+
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Edit with this run's data").click()
+
+    page.wait_for_url("**/workflows/carried/edit")
+    expect(page.locator(".b-mark-pinned")).to_have_count(1)
