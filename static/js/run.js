@@ -332,6 +332,7 @@ function atMostEvery(milliseconds, act) {
 mark(new URLSearchParams(location.search));
 graph.reveal(selected() || model.rows.findLast((row) => !row.status.match(/completed|cancelled/))?.node);
 if (selected()) mark(new URLSearchParams({ node: selected() }));
+timeline.reveal(timeline.selected);
 drawSoon();
 countDown();
 if (history.open) readPast();

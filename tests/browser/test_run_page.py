@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -10,6 +11,7 @@ from apps.observability.models import LogLine
 from apps.workflows.models import NodeRun
 from apps.workflows.services import runs
 from apps.workflows.services.runs import Order
+from orchestra.chaos.proxy import Behaviour, FaultProxy
 from tests.browser.accessibility import assert_accessible
 from tests.engine.documents import workflow
 from tests.workflows.engine_room import EngineRoom
@@ -69,18 +71,25 @@ def test_a_question_is_answered_in_place_and_typed_text_survives_news(tabs, alic
     assert room.node_output(run, "third")["data"] == {"note": "Half a sen"}
 
 
-def test_after_a_cut_nothing_is_missing(tabs, alice, room):
+def test_a_cut_is_shown_and_afterwards_nothing_is_missing(tabs, alice, room):
     run = room.start(THREE)
-    page = tabs.open(f"/runs/{run}", alice)
-    expect(page.locator("[data-connection]")).to_have_text("Live")
+    with FaultProxy("localhost", urlsplit(tabs.address).port) as between:
+        tabs.address = f"http://localhost:{between.port}"
+        page = tabs.open(f"/runs/{run}", alice)
+        expect(page.locator("[data-connection]")).to_have_text("Live")
 
-    page.context.set_offline(True)
-    room.work()
-    page.wait_for_timeout(300)
-    page.context.set_offline(False)
+        between.behave(Behaviour(refusing=True))
+        between.cut()
+        room.work()
 
-    expect(status(page, "third")).to_have_class("box tone-waiting", timeout=15_000)
-    expect(page.locator("[data-key]")).to_have_count(3)
+        expect(page.locator("[data-connection]")).to_have_text("Reconnecting…")
+        expect(page.locator("[data-key]")).to_have_count(1)
+        between.behave(Behaviour())
+        expect(page.locator("[data-connection]")).to_have_text("Live", timeout=15_000)
+        expect(status(page, "third")).to_have_class("box tone-waiting")
+        expect(page.locator("[data-key]")).to_have_count(3)
+        expect(page.locator("#run-banner")).to_contain_text("Send it?", timeout=15_000)
+        page.context.close()
 
 
 def test_what_is_selected_is_in_the_address_and_the_keys_walk(tabs, alice, room):
