@@ -2,14 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.building import START, card
 from tests.fixtures import Actor
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -79,3 +80,21 @@ def tabs(chromium: Browser, live_server: Any) -> Iterator[Tabs]:
     for context in opened.contexts:
         context.close()
     assert opened.errors == []
+
+
+@pytest.fixture
+def greet(alice: Actor) -> Any:
+    """A workflow of Alice's with one node."""
+    return alice.client.post("/v1/workflows", START, format="json").json()
+
+
+@pytest.fixture
+def open_builder(tabs: Tabs, greet: Any) -> Callable[..., Page]:
+    """Opens that workflow in the builder, and waits for a node of it."""
+
+    def opened(actor: Actor, node: str = "start", **more: Any) -> Page:
+        page = tabs.open("/workflows/greet/edit", actor, **more)
+        expect(card(page, node)).to_be_visible()
+        return page
+
+    return opened

@@ -9,54 +9,13 @@ from playwright.sync_api import expect
 
 from apps.accounts.models import Role
 from tests.browser.accessibility import assert_accessible
+from tests.browser.building import START, add_by_name, card, draft, drag, drop_file, handle, saved
 from tests.fixtures import make_actor
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.test_runs_api import _work_in_background as work_in_background
 
 SEEDS = Path(__file__).parents[1] / "seed_payloads"
 WORKFLOWS = sorted(path for path in SEEDS.glob("*.json") if not re.match(r"execute|register", path.stem))
-START = {"name": "greet", "nodes": {"start": {"type": "set", "values": {"text": "What a wonderful day!"}}}}
-
-
-@pytest.fixture
-def greet(alice):
-    return alice.client.post("/v1/workflows", START, format="json").json()
-
-
-@pytest.fixture
-def open_builder(tabs, greet):
-    def opened(actor, **more):
-        page = tabs.open("/workflows/greet/edit", actor, **more)
-        expect(card(page, "start")).to_be_visible()
-        return page
-
-    return opened
-
-
-def card(page, node):
-    return page.locator(f'.b-card[data-node-id="{node}"]')
-
-
-def saved(page):
-    expect(page.locator(".b-saving")).to_contain_text("Draft, saved", timeout=15_000)
-
-
-def draft(actor):
-    return actor.client.get("/v1/workflows/greet/draft").json()
-
-
-def drag(page, source, target):
-    source.hover()
-    page.mouse.down()
-    target.hover(position={"x": 4, "y": 4})
-    target.hover()
-    page.mouse.up()
-
-
-def add_by_name(page, name):
-    page.keyboard.press("n")
-    page.get_by_role("combobox", name="What to add").fill(name)
-    page.keyboard.press("Enter")
 
 
 def test_three_nodes_are_built_with_the_mouse_and_published(open_builder, alice):
@@ -68,13 +27,13 @@ def test_three_nodes_are_built_with_the_mouse_and_published(open_builder, alice)
     page.get_by_role("button", name="Set values").click()
     drag(
         page,
-        card(page, "start").locator(".react-flow__handle-right"),
-        card(page, "text_processor").locator(".react-flow__handle-left"),
+        handle(page, "start", "right"),
+        handle(page, "text_processor", "left"),
     )
     drag(
         page,
-        card(page, "text_processor").locator(".react-flow__handle-right"),
-        card(page, "set").locator(".react-flow__handle-left"),
+        handle(page, "text_processor", "right"),
+        handle(page, "set", "left"),
     )
     card(page, "text_processor").click()
     page.get_by_label("Text", exact=True).fill("{{ nodes.start.output.text }}")
@@ -252,14 +211,7 @@ def test_versions_are_compared_and_restored(open_builder, alice):
 def test_every_dialect_is_imported_and_can_be_published(open_builder, alice, path):
     page = open_builder(alice)
 
-    page.evaluate(
-        """text => {
-            const data = new DataTransfer();
-            data.items.add(new File([text], "workflow.json"));
-            document.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
-        }""",
-        path.read_text(),
-    )
+    drop_file(page, path.read_text())
 
     expect(page.locator(".b-toast")).to_contain_text("Import workflow.json")
     expect(card(page, "start")).to_have_count(0)

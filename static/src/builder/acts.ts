@@ -138,6 +138,7 @@ export function nudge(editor: Editor, x: number, y: number): void {
 
 export function tidy(editor: Editor): void {
   editor.work.act("Tidy up", { layout: { ...editor.layout, positions: tidied(editor.definition) } });
+  editor.fit();
 }
 
 export function align(editor: Editor, how: Alignment): void {

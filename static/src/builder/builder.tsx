@@ -4,7 +4,7 @@ import { ReactFlowProvider, useReactFlow } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { clipText, paste, removeSelected, takeDocument } from "./acts.ts";
 import { Problem, type Api, type Draft } from "./api.ts";
-import { Canvas, useMemoMedia, useReveal } from "./canvas.tsx";
+import { Canvas, WHOLE, useMemoMedia, useReveal } from "./canvas.tsx";
 import { entriesOf, type Catalogue } from "./catalogue.ts";
 import { edgesOf, nodesOf } from "./definition.ts";
 import { Dialogs } from "./dialogs.tsx";
@@ -60,6 +60,7 @@ function Editing({ api, catalogue, draft, tag }: Props) {
       api, catalogue, entries, work, saver, runner, isReadOnly, content, definition, layout, ...derived, following, problems,
       selection, select, selectBy: setSelection, dialog, show, tab, setTab, comparison, compare, tell: setMessage,
       reveal: (id) => reveal(id, places.current),
+      fit: () => void flow.fitView(WHOLE),
       goTo: (pointer) => goTo(pointer, derived.edges, select, (id) => reveal(id, places.current)),
       middle: () => middleOf(flow),
     }),
@@ -163,7 +164,7 @@ function focusField(pointer: string): void {
 /** Keys, the clipboard and files, wherever on the page. */
 function listen(current: () => Editor, flow: ReturnType<typeof useReactFlow>): () => void {
   const view = {
-    fit: () => void flow.fitView({ maxZoom: 1, padding: 0.15 }),
+    fit: () => void flow.fitView(WHOLE),
     full: () => void flow.zoomTo(1),
     zoom: (closer: boolean) => void (closer ? flow.zoomIn() : flow.zoomOut()),
   };

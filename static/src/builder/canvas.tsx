@@ -18,6 +18,8 @@ export const ENTRY = "application/x-orchestra-entry";
 
 const NODE_TYPES = { card: Card, note: NoteCard, group: GroupFrame };
 const EDGE_TYPES = { way: Way };
+/** All of it in view, and nothing larger than it is. */
+export const WHOLE = { maxZoom: 1, padding: 0.15 };
 const NOTE_SIZE = { width: 208, height: 112 };
 
 export function Canvas() {
@@ -91,8 +93,8 @@ export function Canvas() {
         nodesDraggable={!editor.isReadOnly} nodesConnectable={!editor.isReadOnly} elementsSelectable
         nodesFocusable={false} edgesFocusable={false} disableKeyboardA11y deleteKeyCode={null} zoomOnDoubleClick={false}
         selectionMode={SelectionMode.Partial} multiSelectionKeyCode={["Shift", "Meta", "Control"]} selectionKeyCode="Shift"
-        panActivationKeyCode={null} nodeDragThreshold={4} snapToGrid snapGrid={[16, 16]} minZoom={0.1} maxZoom={2}
-        defaultMarkerColor={null} fitView fitViewOptions={{ maxZoom: 1, padding: 0.15 }} proOptions={{ hideAttribution: true }}
+        panOnScroll panOnDrag={[0, 1]} panActivationKeyCode={null} nodeDragThreshold={4} snapToGrid snapGrid={[16, 16]} minZoom={0.1} maxZoom={2}
+        defaultMarkerColor={null} fitView fitViewOptions={WHOLE} proOptions={{ hideAttribution: true }}
       >
         <Background variant={BackgroundVariant.Dots} gap={16} size={1} />
         <MiniMap pannable zoomable ariaLabel="Overview" nodeClassName={(node) => `b-mini-${node.type}`} />

@@ -75,6 +75,7 @@ export interface Editor {
   tell: (message: string) => void;
   goTo: (pointer: string) => void;
   reveal: (id: string) => void;
+  fit: () => void;
   middle: () => Point;
 }
 

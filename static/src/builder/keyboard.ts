@@ -28,6 +28,7 @@ export const KEYS: [string, string][] = [
   ["Shift + S", "Add a note"],
   ["Shift + Alt + T", "Tidy up"],
   ["1, 0, + and -", "Fit, full size, zoom"],
+  ["Wheel, Ctrl + wheel", "Move about, zoom"],
   ["L", "Show or hide the lists"],
 ];
 
