@@ -9,88 +9,13 @@ from playwright.sync_api import expect
 
 from apps.accounts.models import Role
 from tests.browser.accessibility import assert_accessible
-from tests.browser.building import START, add_by_name, card, draft, drag, drop_file, handle, saved
+from tests.browser.building import START, add_by_name, card, draft, drop_file, saved
 from tests.fixtures import make_actor
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.test_runs_api import _work_in_background as work_in_background
 
 SEEDS = Path(__file__).parents[1] / "seed_payloads"
 WORKFLOWS = sorted(path for path in SEEDS.glob("*.json") if not re.match(r"execute|register", path.stem))
-
-
-def test_three_nodes_are_built_with_the_mouse_and_published(open_builder, alice):
-    page = open_builder(alice)
-
-    page.locator('[data-entry="agent:text_processor"]').drag_to(
-        page.locator(".b-canvas"), target_position={"x": 480, "y": 150}
-    )
-    page.get_by_role("button", name="Set values").click()
-    drag(
-        page,
-        handle(page, "start", "right"),
-        handle(page, "text_processor", "left"),
-    )
-    drag(
-        page,
-        handle(page, "text_processor", "right"),
-        handle(page, "set", "left"),
-    )
-    card(page, "text_processor").click()
-    page.get_by_label("Text", exact=True).fill("{{ nodes.start.output.text }}")
-    saved(page)
-
-    definition = draft(alice)["definition"]
-    assert definition["edges"] == [{"from": "start", "to": "text_processor"}, {"from": "text_processor", "to": "set"}]
-    assert definition["nodes"]["text_processor"]["input"]["text"] == "{{ nodes.start.output.text }}"
-    page.get_by_role("button", name="Publish").click()
-    page.get_by_label("What changed").fill("Two more nodes")
-    page.get_by_role("dialog").get_by_role("button", name="Publish").click()
-    expect(page.locator(".b-toast")).to_contain_text("Version 2 is published")
-    assert alice.client.get("/v1/workflows/greet").json()["published_version"] == 2
-
-
-def test_three_nodes_are_built_with_the_keyboard_alone(open_builder, alice):
-    page = open_builder(alice)
-
-    page.keyboard.press("ArrowRight")
-    add_by_name(page, "echo")
-    expect(card(page, "echo")).to_be_visible()
-    add_by_name(page, "ask a person")
-    expect(card(page, "approval")).to_be_visible()
-    page.keyboard.press("F2")
-    page.keyboard.type("sure")
-    page.keyboard.press("Enter")
-    expect(card(page, "sure")).to_be_visible()
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("c")
-    page.get_by_role("combobox", name="Node").fill("start")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Control+s")
-    saved(page)
-
-    edges = draft(alice)["definition"]["edges"]
-    assert edges == [{"from": "start", "to": "echo"}, {"from": "echo", "to": "sure"}, {"from": "echo", "to": "start"}]
-    page.keyboard.press("Control+z")
-    saved(page)
-    expect(page.locator(".react-flow__edge")).to_have_count(2)
-
-
-def test_what_is_broken_is_found_and_mended_from_the_list(open_builder, alice):
-    page = open_builder(alice)
-    card(page, "start").click()
-    page.get_by_label("text", exact=True).fill("{{ inputs.nmae + }}")
-    expect(page.locator(".b-problems")).to_have_text("1 problem")
-    expect(page.get_by_role("button", name="Publish")).to_be_disabled()
-    page.locator(".react-flow__pane").click(position={"x": 20, "y": 20})
-
-    page.locator(".b-problems").click()
-    page.locator(".b-problem-list button").first.click()
-
-    expect(page.get_by_label("text", exact=True)).to_be_focused()
-    page.keyboard.press("Control+a")
-    page.keyboard.type("mended")
-    expect(page.locator(".b-problems")).to_have_text("No problems")
-    expect(page.get_by_role("button", name="Publish")).to_be_enabled()
 
 
 def test_a_run_shows_on_the_nodes_and_its_values_in_the_list(open_builder, alice):

@@ -20,6 +20,7 @@ export function addNode(editor: Editor, entry: Entry, spot: Spot): void {
   const linked = spot.from ? withEdge(grown, spot.from.source, id, spot.from.spec) : grown;
   editor.work.act(`Add ${entry.label}`, { definition: linked, layout: { ...layout, positions: { ...places, [id]: at } } });
   editor.select({ nodes: new Set([id]) });
+  editor.turn("setup");
   editor.show(null);
 }
 

@@ -8,7 +8,7 @@ import { Canvas, WHOLE, useMemoMedia, useReveal } from "./canvas.tsx";
 import { entriesOf, type Catalogue } from "./catalogue.ts";
 import { edgesOf, nodesOf } from "./definition.ts";
 import { Dialogs } from "./dialogs.tsx";
-import { EditorProvider, NO_SELECTION, type Comparison, type Dialog, type Editor, type Problems, type Selection, type Tab } from "./editor.tsx";
+import { EditorProvider, NO_SELECTION, type Comparison, type Dialog, type Editor, type Face, type Problems, type Selection, type Tab } from "./editor.tsx";
 import { Inspector } from "./inspector.tsx";
 import { pointerParts, same, textOf, type Fields } from "./json.ts";
 import { isWriting, press } from "./keyboard.ts";
@@ -42,6 +42,7 @@ function Editing({ api, catalogue, draft, tag }: Props) {
   const [selection, setSelection] = useState<Selection>(NO_SELECTION);
   const [dialog, show] = useState<Dialog | null>(null);
   const [tab, setTab] = useState<Tab | null>(null);
+  const [face, turn] = useState<Face>("setup");
   const [comparison, compare] = useState<Comparison | null>(null);
   const flow = useReactFlow();
   const reveal = useReveal();
@@ -58,13 +59,16 @@ function Editing({ api, catalogue, draft, tag }: Props) {
   const editor: Editor = useMemo(
     () => ({
       api, catalogue, entries, work, saver, runner, isReadOnly, content, definition, layout, ...derived, following, problems,
-      selection, select, selectBy: setSelection, dialog, show, tab, setTab, comparison, compare, tell: setMessage,
+      selection, select, selectBy: setSelection, dialog, show, tab, setTab, face, turn, comparison, compare, tell: setMessage,
       reveal: (id) => reveal(id, places.current),
       fit: () => void flow.fitView(WHOLE),
-      goTo: (pointer) => goTo(pointer, derived.edges, select, (id) => reveal(id, places.current)),
+      goTo: (pointer) => {
+        turn("setup");
+        goTo(pointer, derived.edges, select, (id) => reveal(id, places.current));
+      },
       middle: () => middleOf(flow),
     }),
-    [api, catalogue, entries, work, saver, runner, isReadOnly, content, definition, layout, derived, following, problems, selection, dialog, tab, comparison],
+    [api, catalogue, entries, work, saver, runner, isReadOnly, content, definition, layout, derived, following, problems, selection, dialog, tab, face, comparison],
   );
   const newest = useRef(editor);
   newest.current = editor;

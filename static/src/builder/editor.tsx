@@ -34,6 +34,9 @@ export type Dialog =
   | { kind: "run"; label: string; definition: Fields }
   | { kind: "keys" };
 
+/** What is shown of a node: how it is set up, or what it did. */
+export type Face = "setup" | "run";
+
 export type Tab = "outline" | "problems" | "yaml" | "versions";
 
 export interface Problems {
@@ -70,6 +73,8 @@ export interface Editor {
   show: (dialog: Dialog | null) => void;
   tab: Tab | null;
   setTab: (tab: Tab | null) => void;
+  face: Face;
+  turn: (face: Face) => void;
   comparison: Comparison | null;
   compare: (comparison: Comparison | null) => void;
   tell: (message: string) => void;

@@ -31,7 +31,7 @@ export function ExpressionField({ id, value, onChange, scope, isBare = false, la
     const found = area.current;
     const [from, to] = found ? [found.selectionStart, found.selectionEnd] : [value.length, value.length];
     const open = !isBare && /\{\{\s*$/.exec(value.slice(0, from));
-    const text = isBare ? path : open ? `${path} }}` : `{{ ${path} }}`;
+    const text = isBare ? path : open ? `${open[0] === "{{" ? " " : ""}${path} }}` : `{{ ${path} }}`;
     onChange(value.slice(0, from) + text + value.slice(to).replace(open ? /^\s*\}\}/ : /^(?!)/, ""));
     setOpen(false);
     requestAnimationFrame(() => {

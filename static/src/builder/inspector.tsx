@@ -23,7 +23,7 @@ export function Inspector() {
   const [label, part] = edge
     ? ["Edge", <EdgePart key={edge.id} edge={edge} />] as const
     : id && nodes[id]
-      ? ["Node", <NodePart key={id} id={id} node={nodes[id]} />] as const
+      ? ["Node", <NodePart key="node" id={id} node={nodes[id]} />] as const
       : selection.nodes.size > 1
         ? ["Selection", <ManyPart key="many" />] as const
         : ["Workflow", <WorkflowPart key="workflow" />] as const;
@@ -34,7 +34,6 @@ export function Inspector() {
 
 function NodePart({ id, node }: { id: string; node: Fields }) {
   const editor = useEditor();
-  const [tab, setTab] = useState<"setup" | "run">("setup");
   const title = textOf(node.title) || id;
   return (
     <>
@@ -45,11 +44,11 @@ function NodePart({ id, node }: { id: string; node: Fields }) {
       </header>
       <div className="b-tabs" role="tablist" aria-label="About the node">
         {(["setup", "run"] as const).map((one) => (
-          <button key={one} type="button" role="tab" aria-selected={tab === one} onClick={() => setTab(one)}>{one === "setup" ? "Setup" : "Last run"}</button>
+          <button key={one} type="button" role="tab" aria-selected={editor.face === one} onClick={() => editor.turn(one)}>{one === "setup" ? "Setup" : "Last run"}</button>
         ))}
       </div>
       <div className="b-inspector-body" role="tabpanel">
-        {tab === "setup" ? <Setup id={id} node={node} /> : <RunPart id={id} />}
+        {editor.face === "setup" ? <Setup id={id} node={node} /> : <RunPart id={id} />}
       </div>
       {!editor.isReadOnly && (
         <footer className="b-inspector-foot">

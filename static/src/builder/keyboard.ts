@@ -1,5 +1,6 @@
 /** The keys; while somebody writes in a field they mean what they mean there. */
 
+import { flushSync } from "react-dom";
 import { addNote, duplicate, group, nudge, removeSelected, selectReach, tidy, togglePin, walk } from "./acts.ts";
 import { only, type Editor } from "./editor.tsx";
 import { runDraft } from "./top_bar.tsx";
@@ -46,7 +47,11 @@ const focus = (selector: string) => {
   found?.focus();
   if (found instanceof HTMLInputElement) found.select();
 };
-const rename: Act = (editor) => select(editor) && focus("[data-name-of]");
+const setUp = (selector: string): Act => (editor) => {
+  flushSync(() => editor.turn("setup")); // so that the field is there
+  focus(selector);
+};
+const rename = setUp("[data-name-of]");
 const zoomIn: Act = (_editor, view) => view.zoom(true);
 const step = (x: number, y: number): Act => (editor) => nudge(editor, x * 16, y * 16);
 const go: Act = (editor, _view, event) => walk(editor, event.key);
@@ -59,7 +64,7 @@ const READING: Record<string, Act> = {
   "ctrl+a": (editor) => editor.select({ nodes: new Set(Object.keys(editor.nodes)) }),
   "ctrl+f": (editor) => editor.show({ kind: "find" }),
   "Escape": (editor) => editor.select({}),
-  "Enter": () => focus("#inspector .b-inspector-body :is(input, textarea, select)"),
+  "Enter": setUp("#inspector .b-inspector-body :is(input, textarea, select)"),
   "1": (_editor, view) => view.fit(),
   "0": (_editor, view) => view.full(),
   "+": zoomIn, "shift++": zoomIn, "=": zoomIn,

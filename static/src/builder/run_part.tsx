@@ -48,7 +48,7 @@ function RunButtons({ id, hasRun }: { id: string; hasRun: boolean }) {
   if (!api.place.canRun || editor.isReadOnly) return null;
   const single = alone(definition, layout, id, following.run);
   const pinned = withPins(definition, layout);
-  const fromHere = () => void runner.startFrom(id, definition).catch((error: Error) => editor.tell(error.message));
+  const fromHere = () => void runner.startFrom(id, pinned).catch((error: Error) => editor.tell(error.message));
   return (
     <div className="b-buttons">
       <button type="button" className="b-button" onClick={() => editor.show({ kind: "run", label: `Run to ${id}`, definition: upTo(pinned, id) })}>Run to here</button>
