@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from apps.accounts.models import Role
 from tests.browser.accessibility import assert_accessible
 from tests.browser.building import START, add_by_name, card, draft, drop_file, saved
-from tests.fixtures import make_actor
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.test_runs_api import _work_in_background as work_in_background
 
@@ -34,42 +32,6 @@ def test_a_run_shows_on_the_nodes_and_its_values_in_the_list(open_builder, alice
     add_by_name(page, "echo")
     page.get_by_role("button", name="Insert a value into Input").click()
     expect(page.get_by_role("option", name="nodes.start.output.text")).to_contain_text("What a wonderful day!")
-
-
-def test_of_two_people_nobody_overwrites_the_other_silently(open_builder, alice):
-    carol = make_actor("carol", alice.organization, Role.EDITOR)
-    hers, his = open_builder(alice), open_builder(carol)
-    card(hers, "start").click()
-    hers.get_by_label("Title", exact=True).fill("Hers")
-    saved(hers)
-
-    card(his, "start").click()
-    his.get_by_label("Title", exact=True).fill("His")
-
-    dialog = his.get_by_role("dialog", name="alice has changed this workflow too")
-    expect(dialog).to_contain_text("Hers")
-    assert draft(alice)["definition"]["nodes"]["start"]["title"] == "Hers"
-    dialog.get_by_role("button", name="Take theirs").click()
-    expect(card(his, "start")).to_contain_text("Hers")
-    his.get_by_role("button", name="Undo").click()
-    expect(card(his, "start")).to_contain_text("His")
-
-
-def test_who_moves_a_node_while_another_edits_keeps_both(open_builder, alice):
-    carol = make_actor("carol", alice.organization, Role.EDITOR)
-    hers, his = open_builder(alice), open_builder(carol)
-    card(hers, "start").click()
-    hers.get_by_label("Title", exact=True).fill("Hers")
-    saved(hers)
-
-    card(his, "start").click()
-    his.keyboard.press("Alt+ArrowDown")
-    saved(his)
-
-    expect(card(his, "start")).to_contain_text("Hers")
-    kept = draft(alice)
-    assert (kept["definition"]["nodes"]["start"]["title"], kept["updated_by"]) == ("Hers", "user:carol")
-    assert kept["layout"]["positions"]["start"]
 
 
 def test_what_was_done_can_be_undone_after_a_reload(open_builder, alice):

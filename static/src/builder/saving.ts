@@ -11,7 +11,7 @@ export type Saving =
   | { state: "waiting" }
   | { state: "saving" }
   | { state: "failed"; why: string }
-  | { state: "conflict"; theirs: Draft };
+  | { state: "conflict"; theirs: Draft; tag: string };
 
 /** The draft that somebody's work goes out from. */
 export interface Base {
@@ -105,9 +105,8 @@ export class Saver {
   /** Takes what somebody else saved, in place of this; it can be undone. */
   takeTheirs(): void {
     if (this.saving.state !== "conflict") return;
-    const theirs = this.saving.theirs;
-    const content = contentOf(theirs);
-    this.saved = content;
+    const { theirs } = this.saving;
+    const content = this.goOnFrom(this.saving);
     this.set({ state: "saved", at: Date.now() });
     this.work.act(`Take the version of ${personOf(theirs.updated_by)}`, content);
   }
@@ -115,8 +114,16 @@ export class Saver {
   /** Saves this over what somebody else saved, now that it was seen. */
   async overwrite(): Promise<void> {
     if (this.saving.state !== "conflict") return;
+    this.goOnFrom(this.saving);
     this.set({ state: "waiting" });
     await this.now();
+  }
+
+  /** Takes what was seen of somebody else's for what the next save replaces. */
+  private goOnFrom({ theirs, tag }: { theirs: Draft; tag: string }): Content {
+    this.remember(theirs, tag);
+    this.saved = contentOf(theirs);
+    return this.saved;
   }
 
   private changed(): void {
@@ -150,14 +157,14 @@ export class Saver {
     const mine = this.work.content;
     const other = contentOf(theirs);
     const base = this.saved.definition;
-    this.remember(theirs, tag);
     if (!same(other.definition, base) && !same(mine.definition, base) && !same(other.definition, mine.definition)) {
-      this.set({ state: "conflict", theirs });
+      // Its tag is not ours before somebody has chosen: after a reload a save would go through with it, unseen.
+      this.set({ state: "conflict", theirs, tag });
       return false;
     }
-    const changed = same(other.definition, base) ? mine : other;
     const layout = mergedLayout(this.saved.layout, mine.layout, other.layout);
-    this.saved = other;
+    this.goOnFrom({ theirs, tag });
+    const changed = same(other.definition, base) ? mine : other;
     this.work.replace({ definition: changed.definition, source: changed.source, layout });
     this.tell(`${personOf(theirs.updated_by)} has changed this too; both changes are kept.`);
     this.set({ state: "waiting" });
