@@ -162,21 +162,3 @@ def test_a_part_is_run_alone_on_what_the_rest_gave(open_builder, alice):
     expect(card(page, "set").locator(".b-mark-pinned")).to_be_visible()
     saved(page)
     assert draft(alice)["layout"]["pins"] == {"set": {"value_1": "What a wonderful day!"}}
-
-
-def test_notes_and_groups_are_kept_beside_the_definition(open_builder, alice):
-    page = open_builder(alice)
-    before = draft(alice)["definition"]
-
-    page.keyboard.press("Shift+S")
-    page.get_by_label("Note", exact=True).fill("Ask Ada.")
-    page.keyboard.press("Escape")
-    page.keyboard.press("Control+a")
-    page.keyboard.press("Control+g")
-    page.get_by_label("Name of the group").fill("All of it")
-    saved(page)
-
-    kept = draft(alice)
-    assert kept["definition"] == before
-    assert [note["text"] for note in kept["layout"]["notes"].values()] == ["Ask Ada."]
-    assert list(kept["layout"]["groups"].values()) == [{"title": "All of it", "nodes": ["start"]}]

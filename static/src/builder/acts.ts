@@ -7,7 +7,7 @@ import {
 } from "./definition.ts";
 import { only, type Editor, type Spot } from "./editor.tsx";
 import { fieldsOf, isFields, read, textOf, withKey, type Fields, type Json } from "./json.ts";
-import { HEIGHT, WIDTH, aligned, snapped, tidied, type Alignment, type Point } from "./layout.ts";
+import { HEIGHT, WIDTH, aligned, foldsOf, snapped, tidied, type Alignment, type Point } from "./layout.ts";
 import { readYaml } from "./yaml_text.ts";
 
 export function addNode(editor: Editor, entry: Entry, spot: Spot): void {
@@ -186,6 +186,31 @@ export function nameGroup(editor: Editor, id: string, title: string): void {
   if (!found || found.title === title) return;
   const groups = { ...editor.layout.groups, [id]: { ...found, title } };
   editor.work.act("Name the group", { layout: { ...editor.layout, groups } }, id);
+}
+
+/** Folds a group to one box, or opens it; without an id, the group of what is selected. */
+export function fold(editor: Editor, id: string | undefined = groupOfSelected(editor)): void {
+  const found = id && editor.layout.groups[id];
+  if (!found) return editor.tell("Select a node of a group to fold or open it; Ctrl+G makes a group.");
+  const { isFolded, ...open } = found;
+  const groups = { ...editor.layout.groups, [id]: isFolded ? open : { ...open, isFolded: true } };
+  editor.work.act(isFolded ? "Open the group" : "Fold the group", { layout: { ...editor.layout, groups } });
+}
+
+function groupOfSelected({ layout, selection }: Editor): string | undefined {
+  const [first] = selection.nodes;
+  if (!first) return undefined;
+  return foldsOf(layout.groups).get(first) ?? Object.keys(layout.groups).find((id) => layout.groups[id]!.nodes.includes(first));
+}
+
+/** Opens what hides a node. */
+export function unfold(editor: Editor, node: string): void {
+  const groups = Object.entries(editor.layout.groups).map(([id, { isFolded, ...open }]) =>
+    [id, isFolded && !open.nodes.includes(node) ? { ...open, isFolded } : open] as const,
+  );
+  if (foldsOf(editor.layout.groups).has(node) && !editor.isReadOnly) {
+    editor.work.act("Open the group", { layout: { ...editor.layout, groups: Object.fromEntries(groups) } });
+  }
 }
 
 function freshKey(kind: string, taken: Record<string, unknown>): string {

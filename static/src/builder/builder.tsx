@@ -2,7 +2,7 @@
 
 import { ReactFlowProvider, useReactFlow } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import { clipText, paste, removeSelected, takeDocument } from "./acts.ts";
+import { clipText, paste, removeSelected, takeDocument, unfold } from "./acts.ts";
 import { Problem, type Api, type Draft } from "./api.ts";
 import { Canvas, WHOLE, useMemoMedia, useReveal } from "./canvas.tsx";
 import { entriesOf, type Catalogue } from "./catalogue.ts";
@@ -56,6 +56,7 @@ function Editing({ api, catalogue, draft, tag }: Props) {
   const places = useRef(derived.places);
   places.current = derived.places;
 
+  const newest = useRef<Editor>(null!);
   const editor: Editor = useMemo(
     () => ({
       api, catalogue, entries, work, saver, runner, isReadOnly, content, definition, layout, ...derived, following, problems,
@@ -64,13 +65,14 @@ function Editing({ api, catalogue, draft, tag }: Props) {
       fit: () => void flow.fitView(WHOLE),
       goTo: (pointer) => {
         turn("setup");
+        const [kind, node] = pointerParts(pointer);
+        if (kind === "nodes" && node) unfold(newest.current, node);
         goTo(pointer, derived.edges, select, (id) => reveal(id, places.current));
       },
       middle: () => middleOf(flow),
     }),
     [api, catalogue, entries, work, saver, runner, isReadOnly, content, definition, layout, derived, following, problems, selection, dialog, tab, face, comparison],
   );
-  const newest = useRef(editor);
   newest.current = editor;
 
   useEffect(() => (isReadOnly && !api.place.canEdit ? undefined : saver.start()), [saver]);

@@ -6,17 +6,17 @@ import {
 } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent } from "react";
 import { addNode, connect, handleOf, move, specOfHandle } from "./acts.ts";
-import { Card, GroupFrame, NoteCard, type BuilderNode } from "./cards.tsx";
+import { Box, Card, GroupFrame, NoteCard, type BoxNode, type BuilderNode, type CardNode } from "./cards.tsx";
 import { closingEdges, edgesOf, nodesOf } from "./definition.ts";
 import { useEditor, type Editor } from "./editor.tsx";
 import { same } from "./json.ts";
-import { HEIGHT, WIDTH, placesOf, snapped, type Point } from "./layout.ts";
+import { HEIGHT, WIDTH, foldsOf, placeOfBox, placesOf, snapped, type Group, type Point } from "./layout.ts";
 import { changedSince } from "./running.ts";
 import { Way, type WayEdge } from "./ways.tsx";
 
 export const ENTRY = "application/x-orchestra-entry";
 
-const NODE_TYPES = { card: Card, note: NoteCard, group: GroupFrame };
+const NODE_TYPES = { card: Card, note: NoteCard, group: GroupFrame, box: Box };
 const EDGE_TYPES = { way: Way };
 /** All of it in view, and nothing larger than it is. */
 export const WHOLE = { maxZoom: 1, padding: 0.15 };
@@ -120,14 +120,26 @@ function withMembers(editor: Editor, moving: Record<string, Point>): Record<stri
   for (const [id, [x, y]] of Object.entries(moving)) {
     const group = editor.layout.groups[id];
     if (!group) continue;
-    const frame = frameOf(group.nodes, editor.places);
+    const from = cornerOf(group, editor);
     delete all[id];
     for (const node of group.nodes) {
       const at = editor.places[node];
-      if (at && frame) all[node] = [at[0] + x - frame.x, at[1] + y - frame.y];
+      if (at && from) all[node] = [at[0] + x - from[0], at[1] + y - from[1]];
     }
   }
   return all;
+}
+
+function cornerOf(group: Group, { layout, places }: Editor): Point | null {
+  if (group.isFolded) return placeOfBox(group, places);
+  const frame = frameOf(group.nodes, withBoxes(layout.groups, places));
+  return frame && [frame.x, frame.y];
+}
+
+/** The places as they are seen: what is in a folded group stands where its box does. */
+function withBoxes(groups: Record<string, Group>, places: Record<string, Point>): Record<string, Point> {
+  const boxed = [...foldsOf(groups)].map(([node, id]) => [node, placeOfBox(groups[id]!, places) ?? [0, 0]] as const);
+  return { ...places, ...Object.fromEntries(boxed) };
 }
 
 function selectChanged(editor: Editor, changes: NodeChange<BuilderNode>[]): void {
@@ -137,9 +149,11 @@ function selectChanged(editor: Editor, changes: NodeChange<BuilderNode>[]): void
     const nodes = new Set(before.nodes);
     let { note, edge } = before;
     for (const { id, selected } of selects) {
-      if (id in editor.layout.groups) continue;
+      const group = editor.layout.groups[id];
+      if (group && !group.isFolded) continue;
       if (selected) edge = null;
-      if (id in editor.layout.notes) note = selected ? id : null;
+      if (group) for (const node of group.nodes) selected ? nodes.add(node) : nodes.delete(node);
+      else if (id in editor.layout.notes) note = selected ? id : null;
       else if (selected) nodes.add(id);
       else nodes.delete(id);
     }
@@ -162,9 +176,13 @@ function useNodes(editor: Editor, dragged: Record<string, Point>): BuilderNode[]
   return useMemo(() => {
     const at = { ...places, ...dragged };
     const made: BuilderNode[] = [];
+    const folds = foldsOf(layout.groups);
+    const seen = withBoxes(layout.groups, at);
+    const boxed = new Map<string, CardNode[]>();
     for (const [id, group] of Object.entries(layout.groups)) {
-      const frame = frameOf(group.nodes, at);
-      if (frame) made.push({ id, type: "group", position: { x: frame.x, y: frame.y }, zIndex: -1, ...sized(frame), data: { title: group.title } });
+      const frame = frameOf(group.nodes, seen);
+      const isHidden = group.isFolded || (group.nodes.length > 0 && new Set(group.nodes.map((node) => folds.get(node))).size === 1 && folds.has(group.nodes[0]!));
+      if (frame && !isHidden) made.push({ id, type: "group", position: { x: frame.x, y: frame.y }, zIndex: -1, ...sized(frame), data: { title: group.title } });
     }
     const before = comparison ? nodesOf(comparison.definition) : null;
     for (const [id, spec] of Object.entries(editor.nodes)) {
@@ -172,14 +190,18 @@ function useNodes(editor: Editor, dragged: Record<string, Point>): BuilderNode[]
       const own = `/nodes/${id}`;
       const wrong = (issues: { pointer: string }[]) => issues.filter(({ pointer }) => pointer === own || pointer.startsWith(`${own}/`)).length;
       const diff = !before ? "" : !before[id] ? "added" : same(before[id], spec) ? "same" : "changed";
-      made.push({
+      const card: CardNode = {
         id, type: "card", position: { x, y }, selected: selection.nodes.has(id), ...sized({ width: WIDTH, height: HEIGHT }),
         data: {
           spec, diff, badge: following.badges[id] ?? null, errors: wrong(problems.errors), warnings: wrong(problems.warnings),
           isPinned: id in layout.pins, isDirty: changedSince(definition, following, id), isReadOnly,
         },
-      });
+      };
+      const box = folds.get(id);
+      if (box) boxed.set(box, [...boxed.get(box) ?? [], card]);
+      else made.push(card);
     }
+    for (const [id, cards] of boxed) made.push(boxOf(id, layout.groups[id]!, cards, placeOfBox(layout.groups[id]!, at) ?? [0, 0]));
     for (const [id, spec] of Object.entries(before ?? {})) {
       if (id in editor.nodes || !comparison) continue;
       const [x, y] = placesOf(comparison.definition, layout)[id] ?? [0, 0];
@@ -193,6 +215,23 @@ function useNodes(editor: Editor, dragged: Record<string, Point>): BuilderNode[]
     return kept(cache.current, made);
   }, [editor.nodes, comparison, definition, layout, places, selection, following, problems, isReadOnly, dragged]);
 }
+
+/** What a box shows is what matters most of all that is in it. */
+function boxOf(id: string, { title }: Group, cards: CardNode[], [x, y]: Point): BoxNode {
+  const of = cards.map((card) => card.data);
+  const sum = (name: "errors" | "warnings") => of.reduce((total, one) => total + one[name], 0);
+  const badge = URGENT.flatMap((status) => of.filter((one) => one.badge?.status === status))[0]?.badge;
+  return {
+    id, type: "box", position: { x, y }, selected: cards.some((card) => card.selected), ...sized({ width: WIDTH, height: HEIGHT }),
+    data: {
+      ...of[0]!, title, nodes: cards.length, errors: sum("errors"), warnings: sum("warnings"), isPinned: of.some((one) => one.isPinned),
+      isDirty: of.some((one) => one.isDirty), badge: badge ?? of.find((one) => one.badge)?.badge ?? null,
+      diff: of.some((one) => one.diff && one.diff !== "same") ? "changed" : of[0]!.diff,
+    },
+  };
+}
+
+const URGENT = ["failed", "waiting", "retrying", "running", "queued", "cancelled"];
 
 function sized({ width, height }: { width: number; height: number }) {
   return { width, height, measured: { width, height } };
@@ -210,22 +249,24 @@ function kept<T extends Node>(cache: Map<string, T>, made: T[]): T[] {
 }
 
 function useEdges(editor: Editor): WayEdge[] {
-  const { comparison, definition, edges, nodes, selection, problems, isReadOnly } = editor;
+  const { comparison, definition, edges, layout, nodes, selection, problems, isReadOnly } = editor;
   return useMemo(() => {
     const closing = closingEdges(definition);
     const before = comparison ? new Set(edgesOf(comparison.definition).map(signature)) : null;
+    const folds = foldsOf(layout.groups);
+    const seen = (id: string) => folds.get(id) ?? id;
     return edges
-      .filter(({ source, target }) => source in nodes && target in nodes)
+      .filter(({ source, target }) => source in nodes && target in nodes && (!folds.has(source) || seen(source) !== seen(target)))
       .map((edge) => ({
-        id: edge.id, type: "way" as const, source: edge.source, target: edge.target,
-        sourceHandle: handleOf(edge, nodes[edge.source]), targetHandle: "in", markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16 }, selected: selection.edge === edge.id,
+        id: edge.id, type: "way" as const, source: seen(edge.source), target: seen(edge.target),
+        sourceHandle: folds.has(edge.source) ? "out" : handleOf(edge, nodes[edge.source]), targetHandle: "in", markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16 }, selected: selection.edge === edge.id,
         data: {
           edge, isLoop: closing.has(edge.id), isReadOnly,
           isWrong: edge.place !== null && problems.errors.some(({ pointer }) => pointer.startsWith(`/edges/${edge.place}/`)),
           diff: before && !before.has(signature(edge)) ? "added" : "",
         },
       }));
-  }, [comparison, definition, edges, nodes, selection, problems, isReadOnly]);
+  }, [comparison, definition, edges, layout.groups, nodes, selection, problems, isReadOnly]);
 }
 
 function signature({ source, target, spec }: { source: string; target: string; spec: Record<string, unknown> }): string {

@@ -2,7 +2,7 @@
 
 import { Handle, Position, type Node, type NodeProps } from "@xyflow/react";
 import { memo } from "react";
-import { nameGroup, setNote } from "./acts.ts";
+import { fold, nameGroup, setNote } from "./acts.ts";
 import { subtitleOf } from "./catalogue.ts";
 import { useEditor } from "./editor.tsx";
 import { Icon } from "./icons.tsx";
@@ -18,7 +18,8 @@ export type CardNode = Node<
 >;
 export type NoteNode = Node<{ text: string; isReadOnly: boolean }, "note">;
 export type GroupNode = Node<{ title: string }, "group">;
-export type BuilderNode = CardNode | NoteNode | GroupNode;
+export type BoxNode = Node<CardNode["data"] & { title: string; nodes: number }, "box">;
+export type BuilderNode = CardNode | NoteNode | GroupNode | BoxNode;
 
 export const Card = memo(function Card({ id, data, selected }: NodeProps<CardNode>) {
   const { spec, badge, diff, isReadOnly } = data;
@@ -101,7 +102,24 @@ export const GroupFrame = memo(function GroupFrame({ id, data }: NodeProps<Group
           className="nodrag" aria-label="Name of the group" value={data.title} readOnly={editor.isReadOnly}
           onChange={(event) => nameGroup(editor, id, event.target.value)}
         />
+        {!editor.isReadOnly && <button type="button" className="b-icon-button nodrag" tabIndex={-1} aria-label={`Fold ${data.title}`} title="Fold to one box (Shift+G)" onClick={() => fold(editor, id)}><Icon name="fold" size={14} /></button>}
       </header>
+    </div>
+  );
+});
+
+/** A folded group: one box for all that is in it. */
+export const Box = memo(function Box({ id, data, selected }: NodeProps<BoxNode>) {
+  const editor = useEditor();
+  const { title, nodes, diff, badge } = data;
+  return (
+    <div className="b-card b-box" data-group-id={id} data-status={badge?.status ?? ""} data-diff={diff} data-selected={selected || undefined} title={title} onDoubleClick={() => fold(editor, id)}>
+      <Handle id="in" type="target" position={Position.Left} isConnectable={false} />
+      <span className="b-card-icon"><Icon name="group" /></span>
+      <span className="b-card-text"><b>{title}</b><small>{nodes} node{nodes > 1 && "s"}</small></span>
+      <Mark {...data} />
+      {!editor.isReadOnly && <button type="button" className="b-icon-button nodrag nopan" tabIndex={-1} aria-label={`Open ${title}`} title="Open (Shift+G)" onClick={() => fold(editor, id)}><Icon name="unfold" size={14} /></button>}
+      <Handle id="out" type="source" position={Position.Right} isConnectable={false} />
     </div>
   );
 });

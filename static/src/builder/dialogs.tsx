@@ -1,7 +1,7 @@
 /** Questions that have to be answered before it goes on. */
 
 import { useEffect, useId, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
-import { addNode, connect, replace } from "./acts.ts";
+import { addNode, connect, replace, unfold } from "./acts.ts";
 import { Problem } from "./api.ts";
 import { subtitleOf } from "./catalogue.ts";
 import { useEditor, type Dialog as Question } from "./editor.tsx";
@@ -34,7 +34,7 @@ function Asked({ dialog }: { dialog: Question }) {
     case "find":
       return (
         <Dialog title="Find a node">
-          <Chooser label="Node" items={nodes} textOf={([id, node]) => `${id} ${textOf(node.title)} ${subtitleOf(node)}`} draw={drawNode} onChoose={([id]) => { editor.show(null); editor.select({ nodes: new Set([id]) }); editor.reveal(id); }} />
+          <Chooser label="Node" items={nodes} textOf={([id, node]) => `${id} ${textOf(node.title)} ${subtitleOf(node)}`} draw={drawNode} onChoose={([id]) => { editor.show(null); unfold(editor, id); editor.select({ nodes: new Set([id]) }); editor.reveal(id); }} />
         </Dialog>
       );
     case "publish":

@@ -22,6 +22,8 @@ const PATHS: Record<string, string> = {
   copy: "M9 9h12v12H9zM5 15H3V3h12v2",
   tidy: "M3 3h7v7H3zM14 3h7v7h-7zM14 14h7v7h-7zM3 14h7v7H3z",
   group: "M3 7V5a2 2 0 0 1 2-2h2M17 3h2a2 2 0 0 1 2 2v2M21 17v2a2 2 0 0 1-2 2h-2M7 21H5a2 2 0 0 1-2-2v-2M7 7h6v6H7zM11 11h6v6h-6z",
+  fold: "M7 20l5-5 5 5M7 4l5 5 5-5",
+  unfold: "M7 15l5 5 5-5M7 9l5-5 5 5",
   close: "M18 6 6 18M6 6l12 12",
   running: "M21 12a9 9 0 1 1-6.2-8.6",
   completed: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18m-4-9 3 3 5-6",

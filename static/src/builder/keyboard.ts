@@ -1,7 +1,7 @@
 /** The keys; while somebody writes in a field they mean what they mean there. */
 
 import { flushSync } from "react-dom";
-import { addNote, duplicate, group, nudge, removeSelected, selectReach, tidy, togglePin, walk } from "./acts.ts";
+import { addNote, duplicate, fold, group, nudge, removeSelected, selectReach, tidy, togglePin, walk } from "./acts.ts";
 import { only, type Editor } from "./editor.tsx";
 import { runDraft } from "./top_bar.tsx";
 import { outputIn } from "./variables.ts";
@@ -23,6 +23,7 @@ export const KEYS: [string, string][] = [
   ["Ctrl + D", "Duplicate"],
   ["Ctrl + Z, Shift + Z", "Undo, redo"],
   ["Ctrl + G", "Group, ungroup"],
+  ["Shift + G", "Fold a group to one box, open it"],
   ["Ctrl + F", "Find a node"],
   ["Ctrl + S", "Save now"],
   ["Ctrl + Enter", "Run the draft"],
@@ -86,6 +87,7 @@ const WRITING: Record<string, Act> = {
   "alt+ArrowLeft": step(-1, 0), "alt+ArrowRight": step(1, 0), "alt+ArrowUp": step(0, -1), "alt+ArrowDown": step(0, 1),
   "ctrl+d": duplicate,
   "ctrl+g": group,
+  "shift+g": (editor) => fold(editor),
   "ctrl+z": (editor) => editor.work.undo(),
   "ctrl+shift+z": redo, "ctrl+y": redo,
   "shift+s": (editor) => addNote(editor),

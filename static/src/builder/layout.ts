@@ -18,6 +18,7 @@ export interface Note {
 export interface Group {
   title: string;
   nodes: string[];
+  isFolded?: boolean; // shown as one box
 }
 
 export interface Layout {
@@ -36,7 +37,9 @@ export function layoutFrom(value: Json | undefined): Layout {
       return at && isFields(note) ? { at, text: textOf(note.text) } : null;
     }),
     groups: mapped(found.groups, (group) =>
-      isFields(group) && Array.isArray(group.nodes) ? { title: textOf(group.title), nodes: group.nodes.map(String) } : null,
+      isFields(group) && Array.isArray(group.nodes)
+        ? { title: textOf(group.title), nodes: group.nodes.map(String), ...(group.isFolded === true ? { isFolded: true } : {}) }
+        : null,
     ),
     pins: mapped(found.pins, (pin) => (isFields(pin) ? pin : null)),
   };
@@ -96,6 +99,18 @@ function freeSpot([x, y]: Point, taken: ReadonlySet<string>): Point {
   let down = y;
   while (taken.has(String([x, down]))) down += HEIGHT + GRID + 10;
   return [x, down];
+}
+
+/** The folded group that a node is shown in; of groups in groups the outermost. */
+export function foldsOf(groups: Record<string, Group>): Map<string, string> {
+  const folded = Object.entries(groups).filter(([, group]) => group.isFolded).sort(([, a], [, b]) => a.nodes.length - b.nodes.length);
+  return new Map(folded.flatMap(([id, group]) => group.nodes.map((node) => [node, id] as const)));
+}
+
+/** Where the box of a folded group stands: in place of its first node, where nothing else can be. */
+export function placeOfBox(group: Group, places: Record<string, Point>): Point | null {
+  const at = group.nodes.flatMap((id) => (places[id] ? [places[id]] : []));
+  return at.sort(([x, y], [left, top]) => x - left || y - top)[0] ?? null;
 }
 
 export type Alignment = "left" | "top" | "column" | "row";
