@@ -5,9 +5,10 @@ import {
   clipFrom, clipOf, freeId, isConnected, neighbours, reach, withClip, withEdge, withInserted, withNode, withoutEdge,
   withoutNodes, withRenamed, type Clip, type Edge,
 } from "./definition.ts";
+import { extracted } from "./extraction.ts";
 import { only, type Editor, type Spot } from "./editor.tsx";
 import { fieldsOf, isFields, read, textOf, withKey, type Fields, type Json } from "./json.ts";
-import { HEIGHT, WIDTH, aligned, foldsOf, snapped, tidied, type Alignment, type Point } from "./layout.ts";
+import { HEIGHT, WIDTH, aligned, foldsOf, placeOfBox, snapped, tidied, type Alignment, type Layout, type Point } from "./layout.ts";
 import { readYaml } from "./yaml_text.ts";
 
 export function addNode(editor: Editor, entry: Entry, spot: Spot): void {
@@ -44,22 +45,23 @@ function freePlace(editor: Editor, [x, y]: Point): Point {
 }
 
 export function removeSelected(editor: Editor): void {
-  const { selection, definition, layout, edges } = editor;
+  const { selection, definition, edges } = editor;
   const edge = edges.find((one) => one.id === selection.edge);
   if (selection.note) removeNote(editor, selection.note);
   else if (edge) editor.work.act("Remove the edge", { definition: withoutEdge(definition, edge) });
   else if (selection.nodes.size) {
     const gone = selection.nodes;
-    const kept = <T>(values: Record<string, T>) => Object.fromEntries(Object.entries(values).filter(([id]) => !gone.has(id)));
-    const groups = Object.entries(layout.groups)
-      .map(([id, group]) => [id, { ...group, nodes: group.nodes.filter((node) => !gone.has(node)) }] as const)
-      .filter(([, group]) => group.nodes.length);
-    editor.work.act(`Remove ${namesOf(gone)}`, {
-      definition: withoutNodes(definition, gone),
-      layout: { ...layout, positions: kept(editor.places), pins: kept(layout.pins), groups: Object.fromEntries(groups) },
-    });
+    editor.work.act(`Remove ${namesOf(gone)}`, { definition: withoutNodes(definition, gone), layout: layoutWithout(editor, gone) });
   }
   editor.select({});
+}
+
+function layoutWithout({ layout, places }: Editor, gone: ReadonlySet<string>): Layout {
+  const kept = <T>(values: Record<string, T>) => Object.fromEntries(Object.entries(values).filter(([id]) => !gone.has(id)));
+  const groups = Object.entries(layout.groups)
+    .map(([id, group]) => [id, { ...group, nodes: group.nodes.filter((node) => !gone.has(node)) }] as const)
+    .filter(([, group]) => group.nodes.length);
+  return { ...layout, positions: kept(places), pins: kept(layout.pins), groups: Object.fromEntries(groups) };
 }
 
 function namesOf(ids: ReadonlySet<string>): string {
@@ -116,6 +118,32 @@ export function handleOf(edge: Edge, node: Fields | undefined): string {
   if (edge.spec.on === "error") return "error";
   const route = textOf(edge.spec.route);
   return node?.type === "approval" && (route === "approve" || route === "reject") ? route : "out";
+}
+
+// ---- a workflow of their own ----------------------------------------------------------------------
+
+/** Asks for the name of a workflow to make of what is selected, or says why it cannot be one. */
+export function extractSelected(editor: Editor): void {
+  const ids = editor.selection.nodes;
+  if (!ids.size) return editor.tell("Select the nodes that shall be a workflow of their own.");
+  const found = extracted(editor.definition, ids, "part");
+  if (typeof found === "string") editor.tell(found);
+  else editor.show({ kind: "extract" });
+}
+
+/** Saves what is selected as a workflow, and calls it in its place; raises a Problem where it cannot be saved. */
+export async function extract(editor: Editor, name: string): Promise<void> {
+  const ids = editor.selection.nodes;
+  const found = extracted(editor.definition, ids, name);
+  if (typeof found === "string") throw new Error(found);
+  await editor.api.create(found.part);
+  const layout = layoutWithout(editor, ids);
+  const [x, y] = placeOfBox({ title: "", nodes: [...ids] }, editor.places) ?? editor.middle();
+  editor.know(name);
+  editor.work.act(`Extract ${name}`, { definition: found.rest, layout: { ...layout, positions: { ...layout.positions, [found.id]: [x, y] } } });
+  editor.select({ nodes: new Set([found.id]) });
+  editor.show(null);
+  editor.tell(`'${name}' is a workflow of its own now. Undo brings the nodes back; the workflow stays.`);
 }
 
 // ---- places ---------------------------------------------------------------------------------------

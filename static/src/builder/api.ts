@@ -152,6 +152,11 @@ export class Api {
   convert = async (document: { body: Json } | { yaml: string }): Promise<{ dialect: string; definition: Fields }> =>
     (await this.ask<{ dialect: string; definition: Fields }>("POST", "/v1/workflows/convert", document)).value;
 
+  /** A new workflow; raises a Problem (412) where there is one of that name. */
+  create = async (definition: Fields): Promise<void> => {
+    await this.ask("POST", "/v1/workflows", { body: definition, match: '"new"' });
+  };
+
   /** A new workflow with this draft; its first version is the last that could run, as a draft may be wrong. */
   async keepAsCopy(name: string, draft: Fields, version: Fields): Promise<string> {
     const named = (definition: Fields) => ({ ...definition, name });

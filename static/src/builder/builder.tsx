@@ -31,8 +31,9 @@ export function Builder(props: Props) {
   return <ReactFlowProvider><Editing {...props} /></ReactFlowProvider>;
 }
 
-function Editing({ api, catalogue, draft, tag }: Props) {
+function Editing({ api, draft, tag, ...given }: Props) {
   const [message, setMessage] = useState("");
+  const [catalogue, setCatalogue] = useState(given.catalogue);
   const { work, saver, runner } = useOnce(() => opened(api, draft, tag, setMessage));
   const isNarrow = useMemoMedia("(max-width: 760px)");
   const isReadOnly = isNarrow || !api.place.canEdit;
@@ -59,6 +60,7 @@ function Editing({ api, catalogue, draft, tag }: Props) {
   const newest = useRef<Editor>(null!);
   const editor: Editor = useMemo(
     () => ({
+      know: (workflow) => setCatalogue((before) => ({ ...before, workflows: [...before.workflows, workflow].sort() })),
       api, catalogue, entries, work, saver, runner, isReadOnly, content, definition, layout, ...derived, following, problems,
       selection, select, selectBy: setSelection, dialog, show, tab, setTab, face, turn, comparison, compare, tell: setMessage,
       reveal: (id) => reveal(id, places.current),

@@ -1,10 +1,11 @@
 /** Questions that have to be answered before it goes on. */
 
-import { useEffect, useId, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
-import { addNode, connect, replace, unfold } from "./acts.ts";
+import { useEffect, useId, useMemo, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import { addNode, connect, extract, replace, unfold } from "./acts.ts";
 import { Problem } from "./api.ts";
 import { subtitleOf } from "./catalogue.ts";
 import { useEditor, type Dialog as Question } from "./editor.tsx";
+import { extracted } from "./extraction.ts";
 import { Icon } from "./icons.tsx";
 import { fieldsOf, textOf, type Fields } from "./json.ts";
 import { KEYS } from "./keyboard.ts";
@@ -37,6 +38,8 @@ function Asked({ dialog }: { dialog: Question }) {
           <Chooser label="Node" items={nodes} textOf={([id, node]) => `${id} ${textOf(node.title)} ${subtitleOf(node)}`} draw={drawNode} onChoose={([id]) => { editor.show(null); unfold(editor, id); editor.select({ nodes: new Set([id]) }); editor.reveal(id); }} />
         </Dialog>
       );
+    case "extract":
+      return <Extract />;
     case "publish":
       return <Publish />;
     case "run":
@@ -64,6 +67,42 @@ function Dialog({ title, children, onClose }: { title: string; children: ReactNo
       <div className="b-dialog-body">{children}</div>
     </dialog>
   );
+}
+
+function Extract() {
+  const editor = useEditor();
+  const { definition, selection } = editor;
+  const [name, setName] = useState(() => `${textOf(definition.name)}-part`);
+  const [state, setState] = useState({ isBusy: false, why: "" });
+  const found = useMemo(() => extracted(definition, selection.nodes, name.trim()), [definition, selection, name]);
+  const inputs = typeof found === "string" ? [] : Object.keys(fieldsOf(fieldsOf(found.part.inputs).properties));
+  const make = async (event: React.FormEvent) => {
+    event.preventDefault();
+    setState({ isBusy: true, why: "" });
+    try {
+      await extract(editor, name.trim());
+    } catch (error) {
+      setState({ isBusy: false, why: whyNot(error as Error, name.trim()) });
+    }
+  };
+  return (
+    <Dialog title={`A workflow of ${selection.nodes.size} node${selection.nodes.size > 1 ? "s" : ""}`}>
+      <form onSubmit={(event) => void make(event)}>
+        <label className="b-label" htmlFor="b-part">Name</label>
+        <input id="b-part" type="text" required maxLength={200} value={name} onChange={(event) => setName(event.target.value)} />
+        <p className="b-help">{inputs.length ? `It reads of the rest, as its inputs: ${inputs.join(", ")}.` : "It reads nothing of the rest."} One node calls it in their place.</p>
+        {state.why && <p className="b-wrong" role="alert">{state.why}</p>}
+        <footer><button type="button" className="b-button" onClick={() => editor.show(null)}>Cancel</button><button type="submit" className="b-button b-primary" disabled={state.isBusy || !name.trim()}>Extract</button></footer>
+      </form>
+    </Dialog>
+  );
+}
+
+function whyNot(error: Error, name: string): string {
+  if (!(error instanceof Problem)) return error.message;
+  if (error.status === 412) return `There is a workflow '${name}' already. Choose another name.`;
+  const issues = error.errors.map((issue) => `${issue.pointer}: ${issue.message}`);
+  return issues.length ? issues.join(" ") : error.message;
 }
 
 function Publish() {

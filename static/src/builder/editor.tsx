@@ -30,6 +30,7 @@ export type Dialog =
   | { kind: "replace"; node: string }
   | { kind: "connect"; source: string }
   | { kind: "find" }
+  | { kind: "extract" }
   | { kind: "publish" }
   | { kind: "run"; label: string; definition: Fields }
   | { kind: "keys" };
@@ -54,6 +55,7 @@ export interface Editor {
   api: Api;
   catalogue: Catalogue;
   entries: Entry[];
+  know: (workflow: string) => void; // that there is a further one
   work: Work;
   saver: Saver;
   runner: Runner;

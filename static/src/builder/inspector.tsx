@@ -1,7 +1,7 @@
 /** What is selected, in full: a node, an edge, several nodes, or the workflow itself. */
 
 import { useId, useState } from "react";
-import { align, duplicate, group, removeSelected, rename, setField, setNodeField, togglePin } from "./acts.ts";
+import { align, duplicate, extractSelected, group, removeSelected, rename, setField, setNodeField, togglePin } from "./acts.ts";
 import { inputSchemaOf, providerOf, resolved } from "./catalogue.ts";
 import { withEdgeField, type Edge } from "./definition.ts";
 import { only, useEditor } from "./editor.tsx";
@@ -272,6 +272,7 @@ function ManyPart() {
     ["In a column", () => align(editor, "column")],
     ["In a row", () => align(editor, "row")],
     ["Group", () => group(editor)],
+    ["Extract to a workflow…", () => extractSelected(editor)],
     ["Duplicate", () => duplicate(editor)],
     ["Delete", () => removeSelected(editor)],
   ] as const;

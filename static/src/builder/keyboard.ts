@@ -1,7 +1,7 @@
 /** The keys; while somebody writes in a field they mean what they mean there. */
 
 import { flushSync } from "react-dom";
-import { addNote, duplicate, fold, group, nudge, removeSelected, selectReach, tidy, togglePin, walk } from "./acts.ts";
+import { addNote, duplicate, extractSelected, fold, group, nudge, removeSelected, selectReach, tidy, togglePin, walk } from "./acts.ts";
 import { only, type Editor } from "./editor.tsx";
 import { runDraft } from "./top_bar.tsx";
 import { outputIn } from "./variables.ts";
@@ -24,6 +24,7 @@ export const KEYS: [string, string][] = [
   ["Ctrl + Z, Shift + Z", "Undo, redo"],
   ["Ctrl + G", "Group, ungroup"],
   ["Shift + G", "Fold a group to one box, open it"],
+  ["Alt + X", "Make a workflow of the selected nodes"],
   ["Ctrl + F", "Find a node"],
   ["Ctrl + S", "Save now"],
   ["Ctrl + Enter", "Run the draft"],
@@ -88,6 +89,7 @@ const WRITING: Record<string, Act> = {
   "ctrl+d": duplicate,
   "ctrl+g": group,
   "shift+g": (editor) => fold(editor),
+  "alt+x": extractSelected,
   "ctrl+z": (editor) => editor.work.undo(),
   "ctrl+shift+z": redo, "ctrl+y": redo,
   "shift+s": (editor) => addNote(editor),
@@ -117,7 +119,7 @@ export function press(editor: Editor, view: View, event: KeyboardEvent): boolean
 }
 
 function nameOf(event: KeyboardEvent): string {
-  const key = event.code === "KeyT" && event.altKey ? "t" : event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = event.altKey && /^Key[TX]$/.test(event.code) ? event.code.slice(3).toLowerCase() : event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const held = [(event.ctrlKey || event.metaKey) && "ctrl", event.shiftKey && "shift", event.altKey && "alt"].filter(Boolean);
   return [...held, key].join("+");
 }

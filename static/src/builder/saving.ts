@@ -25,6 +25,7 @@ const RETRY_MS = 5000;
 
 export class Saver {
   saving: Saving = { state: "saved", at: 0 };
+  private savedAt = 0;
   draft: Draft;
   private tag: string;
   private saved: Content;
@@ -44,7 +45,7 @@ export class Saver {
     this.saved = base.saved;
     this.key = key;
     this.tell = tell;
-    this.saving = { state: "saved", at: draft.updated_at ? Date.parse(draft.updated_at) : 0 };
+    this.set({ state: "saved", at: draft.updated_at ? Date.parse(draft.updated_at) : 0 });
   }
 
   start(): () => void {
@@ -80,7 +81,11 @@ export class Saver {
     window.clearTimeout(this.timer);
     while (this.current().state === "saving") await new Promise((go) => setTimeout(go, 50));
     if (this.current().state === "conflict") return false;
-    if (!this.isUnsaved) return true;
+    if (!this.isUnsaved) {
+      // What was done was undone before it was saved.
+      if (this.current().state === "waiting") this.set({ state: "saved", at: this.savedAt });
+      return true;
+    }
     const content = this.work.content;
     this.set({ state: "saving" });
     try {
@@ -186,6 +191,7 @@ export class Saver {
   }
 
   private set(saving: Saving): void {
+    if (saving.state === "saved") this.savedAt = saving.at;
     this.saving = saving;
     for (const listener of this.listeners) listener();
   }
