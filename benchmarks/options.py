@@ -21,6 +21,7 @@ WORKLOADS = (
         "latency",
         "streams",
         "pages",
+        "builder",
     ),
     *("backlog", "listing"),  # leave the database larger, and so come last
 )

@@ -13,6 +13,7 @@ from django.db import connection
 
 from benchmarks import (
     backlog,
+    builder,
     chain,
     crash,
     fanout,
@@ -53,6 +54,7 @@ OF_OURS: dict[str, Callable[[Ours, Sizes], Iterator[Row]]] = {
     "latency": latency.measure,
     "streams": streams.measure,
     "pages": pages.measure,
+    "builder": builder.measure,
     "backlog": backlog.measure,
     "listing": listing.measure,
 }

@@ -18,6 +18,7 @@ class Sizes:
     kills: int  # of a worker
     transitions: int  # of the marking
     compiled: int  # nodes of the definition that is compiled
+    built: int  # nodes of the definition that is opened in the builder
     longest: int  # nodes of the chain that shows growth
     queued: int  # rows that wait for a worker
     claims: int  # of them
@@ -38,6 +39,7 @@ FULL = Sizes(
     kills=5,
     transitions=20_000,
     compiled=1000,
+    built=200,
     longest=5000,
     queued=100_000,
     claims=500,
@@ -57,6 +59,7 @@ QUICK = Sizes(
     kills=1,
     transitions=5000,
     compiled=1000,
+    built=200,
     longest=500,
     queued=10_000,
     claims=100,
@@ -76,6 +79,7 @@ SMALLEST = Sizes(
     kills=1,
     transitions=20,
     compiled=10,
+    built=5,
     longest=5,
     queued=20,
     claims=2,
