@@ -26,7 +26,7 @@ export function Canvas() {
   const editor = useEditor();
   const { screenToFlowPosition } = useReactFlow();
   const [dragged, setDragged] = useState<Record<string, Point>>({});
-  const nodes = useNodes(editor, dragged);
+  const nodes = useMoved(useNodes(editor, Object.keys(editor.layout.groups).length ? dragged : NOT_DRAGGED), dragged);
   const edges = useEdges(editor);
 
   const onNodesChange = useCallback(
@@ -232,6 +232,19 @@ function boxOf(id: string, { title }: Group, cards: CardNode[], [x, y]: Point): 
 }
 
 const URGENT = ["failed", "waiting", "retrying", "running", "queued", "cancelled"];
+
+const NOT_DRAGGED: Record<string, Point> = {};
+
+/** The same with what is dragged where it is now: who drags one of very many makes only that one anew. */
+function useMoved(nodes: BuilderNode[], dragged: Record<string, Point>): BuilderNode[] {
+  return useMemo(
+    () => nodes.map((node) => {
+      const at = dragged[node.id];
+      return at ? { ...node, position: { x: at[0], y: at[1] } } : node;
+    }),
+    [nodes, dragged],
+  );
+}
 
 function sized({ width, height }: { width: number; height: number }) {
   return { width, height, measured: { width, height } };

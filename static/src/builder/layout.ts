@@ -58,8 +58,17 @@ export function snapped(value: number): number {
   return Math.round(value / GRID) * GRID;
 }
 
+let last = { graph: "", places: {} as Record<string, Point> };
+
 /** From left to right, without crossings as far as that goes. */
 export function tidied(definition: Fields): Record<string, Point> {
+  // It takes long for very many nodes, and who types into a field changes nothing that it depends on.
+  const graph = JSON.stringify([Object.keys(nodesOf(definition)), edgesOf(definition).map(({ source, target }) => [source, target])]);
+  if (graph !== last.graph) last = { graph, places: laidOut(definition) };
+  return last.places;
+}
+
+function laidOut(definition: Fields): Record<string, Point> {
   const graph = new dagre.graphlib.Graph({ multigraph: true });
   graph.setGraph({ rankdir: "LR", nodesep: 34, ranksep: 68, marginx: 16, marginy: 16 });
   graph.setDefaultEdgeLabel(() => ({}));
