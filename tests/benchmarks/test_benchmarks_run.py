@@ -1,10 +1,12 @@
 """The benchmarks work; how fast anything is says a machine that does nothing else, not a test."""
 
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from benchmarks.builder import NAMES
 from orchestra.settings import BASE_DIR
 
 # Not those that start workers again and again, or do the same work once more: footprint, crash, scale, growth.
@@ -46,6 +48,15 @@ def test_every_figure_has_a_ratio_to_something_else(printed: str) -> None:
 
     assert figures
     assert all("x)" in line for line in figures), printed
+
+
+@pytest.mark.skipif(not any(map(shutil.which, NAMES)), reason="There is no Chromium here.")
+def test_the_builder_is_measured() -> None:
+    ran = run_benchmarks("--smallest", "builder")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "| builder, 5 nodes: to open" in ran.stdout
+    assert "| builder, 5 nodes: while dragging" in ran.stdout
 
 
 def test_an_unknown_workload_is_named() -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.accessibility import assert_accessible
-from tests.browser.building import START, add_by_name, card, draft, drop_file, saved
+from tests.browser.building import START, add_by_name, card, draft, drop_file, keep_draft, saved
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.test_runs_api import _work_in_background as work_in_background
 
@@ -94,17 +94,48 @@ def test_versions_are_compared_and_restored(open_builder, alice):
     expect(card(page, "other")).to_have_count(0)
 
 
+def drop(page, text):
+    drop_file(page, text)
+    expect(page.locator(".b-toast")).to_contain_text("Import workflow.json")
+
+
+def paste(page, text):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.keyboard.press("Control+v")
+    expect(page.locator(".b-toast")).to_contain_text("Paste a workflow")
+
+
+@pytest.mark.parametrize("bring", [drop, paste], ids=["dropped", "pasted"])
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_every_dialect_is_imported_and_can_be_published(open_builder, alice, path):
+def test_every_dialect_is_brought_and_kept_in_canonical_form(open_builder, alice, path, bring):
     page = open_builder(alice)
 
-    drop_file(page, path.read_text())
+    bring(page, path.read_text())
 
-    expect(page.locator(".b-toast")).to_contain_text("Import workflow.json")
     expect(card(page, "start")).to_have_count(0)
     expect(page.locator(".b-problems")).to_have_text("No problems")
     saved(page)
+    canonical = alice.client.post("/v1/workflows/convert", json.loads(path.read_text()), format="json").json()
+    assert draft(alice)["definition"] == canonical["definition"] | {"name": "greet"}
     assert alice.client.post("/v1/workflows/greet/draft/publish", {}, format="json").status_code == 200
+
+
+def test_two_hundred_nodes_can_be_found_and_changed(open_builder, alice):
+    nodes = {f"n{number}": {"type": "set", "values": {}} for number in range(200)}
+    edges = [{"from": f"n{number // 2}", "to": f"n{number}"} for number in range(1, 200)]
+    keep_draft(alice, {"name": "greet", "nodes": nodes, "edges": edges})
+    page = open_builder(alice, "n0")
+    expect(page.locator(".b-card")).to_have_count(200)
+
+    page.keyboard.press("Control+f")
+    page.get_by_role("combobox", name="Node").fill("n199")
+    page.keyboard.press("Enter")
+    expect(card(page, "n199")).to_be_in_viewport(ratio=0.99)
+    page.get_by_label("Title", exact=True).fill("The last one")
+    saved(page)
+
+    assert draft(alice)["definition"]["nodes"]["n199"]["title"] == "The last one"
 
 
 def test_who_may_not_change_it_can_look_around(open_builder, bob, alice):

@@ -99,7 +99,7 @@ export function Canvas() {
         <Background variant={BackgroundVariant.Dots} gap={16} size={1} />
         <MiniMap pannable zoomable ariaLabel="Overview" nodeClassName={(node) => `b-mini-${node.type}`} />
       </ReactFlow>
-      {Object.keys(editor.nodes).length === 0 && !editor.isReadOnly && <Empty editor={editor} />}
+      {Object.keys(editor.nodes).length === 0 && <Empty editor={editor} />}
     </div>
   );
 }
@@ -108,8 +108,12 @@ function Empty({ editor }: { editor: Editor }) {
   return (
     <div className="b-empty">
       <p>There is no node yet.</p>
-      <button type="button" className="b-button b-primary" onClick={() => editor.show({ kind: "add", spot: {} })}>Add the first one</button>
-      <p className="b-dim">Or press N, drag one from the palette, or drop a file.</p>
+      {!editor.isReadOnly && (
+        <>
+          <button type="button" className="b-button b-primary" onClick={() => editor.show({ kind: "add", spot: {} })}>Add the first one</button>
+          <p className="b-dim">Or press N, drag one from the palette, or drop a file.</p>
+        </>
+      )}
     </div>
   );
 }

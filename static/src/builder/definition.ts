@@ -171,6 +171,20 @@ export function withInserted(definition: Fields, edge: Edge, id: string, node: F
   return withEdge(withEdge(cut, edge.source, id, spec), id, edge.target);
 }
 
+export const LABEL_LENGTH = 26; // characters that stand on the edge
+
+/** What stands on an edge: what decides about it. */
+export function labelOf({ spec }: Edge, isLoop: boolean): string {
+  const parts = [
+    spec.on === "error" && "on error",
+    spec.on === "always" && "always",
+    spec.route && `→ ${textOf(spec.route)}`,
+    textOf(spec.when),
+    spec.max ? `at most ${String(spec.max)}×` : isLoop && "loop",
+  ];
+  return parts.filter(Boolean).join(" · ");
+}
+
 // ---- the graph ------------------------------------------------------------------------------------
 
 export function neighbours(definition: Fields, id: string, direction: "before" | "after"): string[] {

@@ -1,7 +1,7 @@
 /** Where things stand on the canvas. It is kept beside the definition and is no part of it. */
 
 import dagre from "@dagrejs/dagre";
-import { closingEdges, edgesOf, nodesOf } from "./definition.ts";
+import { LABEL_LENGTH, closingEdges, edgesOf, labelOf, nodesOf, type Edge } from "./definition.ts";
 import { fieldsOf, isFields, textOf, type Fields, type Json } from "./json.ts";
 
 export const WIDTH = 172;
@@ -63,9 +63,15 @@ let last = { graph: "", places: {} as Record<string, Point> };
 /** From left to right, without crossings as far as that goes. */
 export function tidied(definition: Fields): Record<string, Point> {
   // It takes long for very many nodes, and who types into a field changes nothing that it depends on.
-  const graph = JSON.stringify([Object.keys(nodesOf(definition)), edgesOf(definition).map(({ source, target }) => [source, target])]);
+  const graph = JSON.stringify([Object.keys(nodesOf(definition)), edgesOf(definition).map((edge) => [edge.source, edge.target, roomFor(edge).width])]);
   if (graph !== last.graph) last = { graph, places: laidOut(definition) };
   return last.places;
+}
+
+/** So that what stands on an edge does not cover a node. */
+function roomFor(edge: Edge): { width: number; height: number } {
+  const length = Math.min(labelOf(edge, false).length, LABEL_LENGTH);
+  return length ? { width: length * 7 + 40, height: 20 } : { width: 0, height: 0 };
 }
 
 function laidOut(definition: Fields): Record<string, Point> {
@@ -77,7 +83,7 @@ function laidOut(definition: Fields): Record<string, Point> {
   const closing = closingEdges(definition);
   for (const edge of edgesOf(definition)) {
     const drawn = edge.source in nodes && edge.target in nodes && !closing.has(edge.id);
-    if (drawn) graph.setEdge(edge.source, edge.target, {}, edge.id);
+    if (drawn) graph.setEdge(edge.source, edge.target, { ...roomFor(edge), labelpos: "c" }, edge.id);
   }
   dagre.layout(graph);
   const places = graph.nodes().map((id: string) => {

@@ -2,10 +2,10 @@
 
 import { BaseEdge, EdgeLabelRenderer, getBezierPath, type Edge as FlowEdge, type EdgeProps } from "@xyflow/react";
 import { memo } from "react";
-import type { Edge } from "./definition.ts";
+import { LABEL_LENGTH, labelOf, type Edge } from "./definition.ts";
 import { useEditor } from "./editor.tsx";
 import { Icon } from "./icons.tsx";
-import { brief, textOf } from "./json.ts";
+import { brief } from "./json.ts";
 
 export type WayEdge = FlowEdge<{ edge: Edge; isLoop: boolean; isWrong: boolean; isReadOnly: boolean; diff: string }, "way">;
 
@@ -26,7 +26,7 @@ export const Way = memo(function Way(props: EdgeProps<WayEdge>) {
       />
       <EdgeLabelRenderer>
         <div className="b-way-label nodrag nopan" data-selected={selected || undefined} style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}>
-          {label && <button type="button" tabIndex={-1} className={isWrong ? "is-wrong" : ""} title={label} onClick={() => editor.select({ edge: id })}>{brief(label, 26)}</button>}
+          {label && <button type="button" tabIndex={-1} className={isWrong ? "is-wrong" : ""} title={label} onClick={() => editor.select({ edge: id })}>{brief(label, LABEL_LENGTH)}</button>}
           {!isReadOnly && (
             <button type="button" tabIndex={-1} className="b-insert" aria-label={`Insert a node between ${edge.source} and ${edge.target}`} onClick={() => editor.show({ kind: "add", spot: { into: edge } })}>
               <Icon name="plus" size={12} />
@@ -37,17 +37,6 @@ export const Way = memo(function Way(props: EdgeProps<WayEdge>) {
     </>
   );
 });
-
-function labelOf({ spec }: Edge, isLoop: boolean): string {
-  const parts = [
-    spec.on === "error" && "on error",
-    spec.on === "always" && "always",
-    spec.route && `→ ${textOf(spec.route)}`,
-    textOf(spec.when),
-    spec.max ? `at most ${String(spec.max)}×` : isLoop && "loop",
-  ];
-  return parts.filter(Boolean).join(" · ");
-}
 
 /** Out at the right, back below everything between, and in at the left. */
 function loopPath(fromX: number, fromY: number, toX: number, toY: number): [string, number, number] {
