@@ -1,7 +1,6 @@
 """Chromium for whole journeys: a server of this test process, and tabs that somebody has signed in to."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,18 +10,16 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.building import START, card
+from tests.browser.chromium import FLAGS, found
 from tests.fixtures import Actor
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
 def executable() -> str:
     """The Chromium of this machine; `.ci/run` installs one, elsewhere the tests are skipped without it."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None and os.environ.get("CI"):
+    path = found()
+    if path is None and os.environ.get("CI"):
         pytest.fail("There is no Chromium here, and continuous integration must have one.")
-    return found or pytest.skip("There is no Chromium here: install one (apt-get install chromium).")
+    return path or pytest.skip("There is no Chromium here: install one (apt-get install chromium).")
 
 
 @pytest.fixture(scope="module")  # its event loop must end before tests of other files need one
