@@ -6,7 +6,13 @@ import pytest
 
 # Those start whole Orchestras. One process runs them all, one after the other, so that they do not take each other's
 # processors away; anything new is a file like any other until it is named here.
-REAL = ("tests/acceptance/", "tests/benchmarks/", "tests/docs/test_commands_in_docs.py")
+REAL = (
+    "tests/acceptance/",
+    "tests/benchmarks/",
+    "tests/browser/test_journeys.py",
+    "tests/docs/test_commands_in_docs.py",
+    "tests/docs/test_pictures_in_docs.py",
+)
 
 
 @pytest.hookimpl(trylast=True)  # after Hypothesis has marked its tests

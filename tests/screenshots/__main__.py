@@ -29,8 +29,11 @@ def main(arguments: list[str]) -> int:
     from orchestra.up import with_django  # noqa: PLC0415 - its settings read the environment
 
     with_django()
-    from tests.screenshots.session import photograph  # noqa: PLC0415 - it needs Django
+    from tests.screenshots.session import NAMES, photograph  # noqa: PLC0415 - it needs Django
 
+    if unknown := sorted(set(options.names) - set(NAMES)):
+        print(f"There is no picture {', '.join(unknown)}. There are {', '.join(NAMES)}.", file=sys.stderr)
+        return 2
     for path in photograph(options.names, options.to, runs=options.runs, chromium=chromium):
         print(f"{path}  {path.stat().st_size / 1000:.0f} KB")
     return 0

@@ -44,9 +44,9 @@ def workflows(scene: Scene) -> None:
 
 def builder(scene: Scene) -> None:
     """The builder, with a node chosen."""
-    scene.page.goto("/workflows/market-brief/edit")
+    scene.page.goto("/workflows/publish-with-approval/edit")
     scene.page.locator('.b-card[data-node-id="critic"]').click()
-    expect(scene.page.locator(".b-saving")).to_be_visible()
+    expect(scene.page.get_by_text("Checking…")).to_be_hidden()
 
 
 def live(scene: Scene) -> None:
@@ -75,12 +75,12 @@ def approvals(scene: Scene) -> None:
 
 
 PICTURES = [
-    Picture("run", live),
-    Picture("run-waiting", model),
-    Picture("run-dark", model, theme="dark"),
-    Picture("home", home),
-    Picture("builder", builder),
-    Picture("workflows", workflows, height=720),
-    Picture("runs", runs, height=720),
-    Picture("approvals", approvals, height=720),
+    Picture("home", home, height=680),
+    Picture("workflows", workflows, height=540),
+    Picture("builder", builder, height=600),
+    Picture("runs", runs, height=480),
+    Picture("approvals", approvals, height=640),
+    Picture("run-waiting", model, height=720),
+    Picture("run", live, height=650),  # the last, as these start runs that the others would show
+    Picture("run-dark", live, theme="dark", height=650),
 ]

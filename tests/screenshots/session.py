@@ -16,6 +16,7 @@ from tests.screenshots.pictures import PICTURES, Picture, Scene
 from tests.screenshots.work import Work, ages, fill
 
 HOMES = BASE_DIR / ".orchestra" / "screenshots"
+NAMES = [picture.name for picture in PICTURES]
 WIDTH = 1440
 
 
@@ -27,7 +28,9 @@ def photograph(names: list[str], folder: Path, *, runs: int, chromium: str) -> I
         work = _filled(house, runs)
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs on this thread
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            browser = playwright.chromium.launch(
+                executable_path=chromium, args=[*FLAGS, "--disable-lcd-text"]
+            )  # fewer colours
             for picture in chosen:
                 yield _taken(picture, browser, house, work, folder)
             browser.close()

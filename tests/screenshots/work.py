@@ -96,7 +96,7 @@ class Work:
 
 def fill(access: Access, *, runs: int) -> Work:
     """Save the workflows, have so many runs done, and leave some questions open."""
-    chance, work = random.Random(7), Work()  # noqa: S311 - the same company every time
+    chance, work = random.Random(7), Work()
     for definition in WORKFLOWS:
         call(access, "POST", "/v1/workflows", definition)
     templates = [call(access, "GET", f"/v1/templates/{name}") for name in SAMPLES]
@@ -130,6 +130,6 @@ def status(access: Access, run: str) -> str:
 
 def ages(count: int) -> list[timedelta]:
     """How long ago the runs shall have been: most of them within a day, and more by day than by night."""
-    chance = random.Random(11)  # noqa: S311
+    chance = random.Random(11)
     minutes = sorted((chance.betavariate(1.1, 2.2) * 3 * 24 * 60 for _ in range(count)), reverse=True)
     return [timedelta(minutes=1 + some) for some in minutes]
