@@ -38,9 +38,7 @@ def _show(
     request: HttpRequest, found: Invitation, more: dict[str, str] | None = None, status: int = 200
 ) -> HttpResponse:
     context = {"invitation": found, "organization": found.organization, **(more or {})}
-    answer = render(request, "accounts/invitation.html", context, status=status)
-    answer["Referrer-Policy"] = "no-referrer"  # the address is the secret
-    return answer
+    return render(request, "accounts/invitation.html", context, status=status)
 
 
 def _joined(request: HttpRequest, organization: Organization) -> HttpResponse:
