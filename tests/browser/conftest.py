@@ -57,6 +57,12 @@ class Tabs:
         page.goto(path)
         return page
 
+    def close(self) -> None:
+        """Close them all; fails when a script of a page has."""
+        for context in self.contexts:
+            context.close()
+        assert self.errors == []
+
     def _sign_in(self, context: BrowserContext, actor: Actor) -> None:
         client = Client()
         client.force_login(actor.user)
@@ -74,9 +80,7 @@ def tabs(chromium: Browser, live_server: Any) -> Iterator[Tabs]:
     """Opens tabs; at the end no script of any page has failed, and no policy was violated."""
     opened = Tabs(chromium, live_server.url)
     yield opened
-    for context in opened.contexts:
-        context.close()
-    assert opened.errors == []
+    opened.close()
 
 
 @pytest.fixture
