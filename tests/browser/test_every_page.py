@@ -1,0 +1,116 @@
+"""What holds for every page of every app, with nothing in it and with much, in both themes.
+
+A new page is found by itself. One that is about a thing, such as `/runs/<ref>`, is opened with a thing of its kind:
+`full` has one for each.
+"""
+
+import gzip
+import re
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver
+
+from tests.accounts.test_every_endpoint import patterns
+from tests.browser.accessibility import assert_accessible
+from tests.workflows.engine_room import EngineRoom
+from tests.workflows.listed import listed, saved
+from tests.workflows.test_approval_pages import FORM, ask
+
+WIDTHS = (1440, 390)
+MOST_BYTES = 120_000  # of all that a page loads, compressed
+MOST_BYTES_OF_THE_BUILDER = 320_000  # an application, which a browser keeps
+LONG = "A workflow with a name that is much longer than anybody would think sensible " * 2
+OF_OTHERS = ("v1/docs", "v1/redoc")  # what others wrote: loaded from here, and not ours to make accessible
+
+ROUTES = sorted(route for route, entry in patterns(get_resolver()) if getattr(entry.callback, "needs", None))
+LISTS = [route for route in ROUTES if "<" not in route]
+THINGS = [route for route in ROUTES if "<" in route]
+
+
+@pytest.fixture
+def full(alice):
+    """Much of everything; gives something to open for each kind of address."""
+    workflow = saved(alice.organization, "market-brief", title=LONG[:150], description=LONG)
+    for number in range(30):
+        saved(alice.organization, f"workflow-{number}")
+    listed(workflow, count=60)
+    for status in ("running", "waiting", "paused", "pending", "cancelled", "failed"):
+        listed(workflow, status)
+    approval = ask(EngineRoom(alice.organization), message=LONG, form=FORM)
+    return {
+        "runs": approval.run_id,
+        "workflows": workflow.name,
+        "approvals": approval.pk,
+        "templates": "market-brief",
+        "agents": "assistant",
+        "tools": "outbox.send",
+        "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
+        "workflow-restores": workflow.pk,
+    }
+
+
+def is_page(actor, path):
+    """Whether a browser that goes there is shown a whole page."""
+    client = Client(headers={"Accept": "text/html"})
+    client.force_login(actor.user)
+    answer = client.get(path)
+    return (
+        answer.status_code == 200
+        and not answer.streaming
+        and answer.content.lstrip()[:15].lower().startswith(b"<!doctype html")
+    )
+
+
+def check(tabs, path, actor, most_bytes=MOST_BYTES):
+    asked = []
+    page = tabs.open("about:blank", actor)
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path, wait_until="load")
+    page.locator("h1").wait_for(state="attached")  # of the builder too, which begins with a script
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert_accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} px: it scrolls sideways"
+    assert {url.split("/")[2] for url in asked if not url.startswith("data:")} == {tabs.address.split("/")[2]}
+    assert weight(page, {url for url in asked if "/events" not in url}) < most_bytes
+
+
+def weight(page, urls):
+    return sum(len(gzip.compress(page.request.get(url).body())) for url in urls if url.startswith("http"))
+
+
+@pytest.mark.parametrize("route", LISTS)
+def test_a_page_with_nothing_in_it_is_whole(tabs, alice, route):
+    if is_page(alice, f"/{route}"):
+        check(tabs, f"/{route}", alice)
+
+
+BUILDER = "workflows/<str:ref>/edit"
+WRONG = pytest.mark.xfail(strict=False, reason="the builder's link to the last run is announced as a status")
+
+
+@pytest.mark.parametrize("route", [pytest.param(one, marks=WRONG) if one == BUILDER else one for one in ROUTES])
+def test_a_page_with_much_in_it_is_whole(tabs, alice, full, route):
+    place = route.split("/")[0]
+    path = "/" + re.sub(r"<[^>]+>", str(full.get(place)), re.sub(r"<int:\w+>", "1", route))
+    assert "<" not in route or place in full, f"`full` has nothing to open under /{place}/"
+
+    if is_page(alice, path):
+        check(tabs, path, alice, MOST_BYTES_OF_THE_BUILDER if route == BUILDER else MOST_BYTES)
+
+
+@pytest.mark.parametrize("path", OF_OTHERS)
+def test_what_others_wrote_is_loaded_from_here(tabs, path):
+    answered = []
+    page = tabs.open("about:blank")
+    page.on("response", lambda response: answered.append(response.url))
+    page.goto(f"/{path}", wait_until="networkidle")
+
+    assert {url.split("/")[2] for url in answered if url.startswith("http")} == {tabs.address.split("/")[2]}
+    # Redoc wants its makers' logo from their host, which the policy refuses.
+    tabs.errors = [error for error in tabs.errors if "https://cdn.redoc.ly/redoc/logo-mini.svg" not in error]
+
+
+def test_pages_are_found(browser, alice, full):
+    assert sum(is_page(alice, f"/{route}") for route in LISTS) >= 12
