@@ -3,6 +3,7 @@
 `/ui` shows all of them with what to write. A component is a template in `templates/components/`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,8 +14,8 @@ from django import template
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from apps.common import json
 from apps.common.ids import short_id
@@ -155,6 +156,13 @@ def actor(name: str) -> str:
     if name == "timeout":
         return "nobody in time"
     return {"user": rest, "key": f"the key {rest}"}.get(kind, name)
+
+
+@register.filter
+def written(text: str) -> SafeString:
+    """Show a docstring: the lines of a paragraph flow, those of a list stay, and what stands in backticks is code."""
+    flowing = re.sub(r"(?<=\S)\n(?!\n|\s*[-*] )\s*", " ", text)
+    return mark_safe(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", escape(flowing)))  # noqa: S308 - escaped
 
 
 @register.filter
