@@ -210,7 +210,7 @@ def _curl(request: HttpRequest, workflow: Workflow, version: WorkflowVersion) ->
     body = json.dumps({"input": sample}).decode().replace("'", "'\\''")
     url = request.build_absolute_uri(f"/v1/workflows/{workflow.name}/run")
     return (
-        f'curl -s -X POST "{url}?wait=30" \\\n  -H "Authorization: Bearer $ORCHESTRA_API_KEY" \\\n'
+        f'curl -s -X POST "{url}?wait=30" \\\n  -H "Authorization: Bearer $ORCHESTRA_KEY" \\\n'
         f"  -H 'Content-Type: application/json' \\\n  -d '{body}'"
     )
 
