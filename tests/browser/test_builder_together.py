@@ -115,3 +115,20 @@ def test_who_moves_a_node_while_another_edits_keeps_both(two, alice):
     kept = draft(alice)
     assert (kept_title(alice), kept["updated_by"]) == ("Hers", "user:carol")
     assert kept["layout"]["positions"]["start"]
+
+
+def test_a_version_that_came_by_the_api_meanwhile_is_shown_before_it_is_published_over(open_builder, alice, greet):
+    page = open_builder(alice)
+    entitle(page, "Mine")
+    saved(page)
+    theirs = {**greet["definition"], "title": "By the API"}
+    alice.client.post("/v1/workflows", theirs, format="json")
+
+    page.get_by_role("button", name="Publish").click()
+    dialog = page.get_by_role("dialog", name="Publish the draft")
+    expect(dialog.get_by_role("alert")).to_contain_text("Version 2 was made since you began from version 1")
+    expect(dialog).to_contain_text("Beside version 2")
+    dialog.get_by_role("button", name="Publish over version 2").click()
+
+    expect(dialog).not_to_be_visible()
+    assert draft(alice)["published_version"] == 3

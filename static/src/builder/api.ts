@@ -138,8 +138,9 @@ export class Api {
 
   saveDraft = (body: Fields, match?: string): Promise<Answer<Draft>> => this.ask("PUT", `${this.at}/draft`, { body, match });
 
-  publish = (message: string, match: string): Promise<Answer<Draft>> =>
-    this.ask("POST", `${this.at}/draft/publish`, { body: { message }, match });
+  /** Publishes the draft; `over` is the newest version that was seen. Raises a Problem (newer_version) where there is a newer one. */
+  publish = (message: string, over: number, match: string): Promise<Answer<Draft>> =>
+    this.ask("POST", `${this.at}/draft/publish`, { body: { message, over }, match });
 
   versions = async (): Promise<Version[]> => (await this.get<{ items: Version[] }>(`${this.at}/versions?limit=200`)).items;
 

@@ -111,18 +111,22 @@ function Publish() {
   const [message, setMessage] = useState("");
   const [state, setState] = useState({ isBusy: false, why: "" });
   const [before, setBefore] = useState<Fields | null>(null);
-  const published = saver.draft.published_version;
+  const [newest, setNewest] = useState(saver.draft.latest_version);
+  const isBehind = newest > saver.draft.based_on;
+  const beside = isBehind ? newest : saver.draft.published_version;
+  useEffect(() => void saver.newest().then(setNewest, () => undefined), [saver]);
   useEffect(() => {
-    if (published) void editor.api.version(published).then((version) => setBefore(version.definition), () => setBefore(null));
-  }, [published]);
+    if (beside) void editor.api.version(beside).then((version) => setBefore(version.definition), () => setBefore(null));
+  }, [beside]);
   const publish = async (event: React.FormEvent) => {
     event.preventDefault();
     setState({ isBusy: true, why: "" });
     try {
-      await saver.publish(message);
+      await saver.publish(message, newest);
       editor.show(null);
       editor.tell(`Version ${saver.draft.latest_version} is published.`);
     } catch (error) {
+      if (error instanceof Problem && error.code === "newer_version") setNewest(await saver.newest());
       setState({ isBusy: false, why: error instanceof Problem && error.status === 412 ? "Somebody has saved another draft meanwhile. Look at it first." : (error as Error).message });
     }
   };
@@ -131,9 +135,10 @@ function Publish() {
       <form onSubmit={(event) => void publish(event)}>
         <label className="b-label" htmlFor="b-message">What changed</label>
         <input id="b-message" type="text" maxLength={500} value={message} placeholder="For those who read the versions later" onChange={(event) => setMessage(event.target.value)} />
-        {before && <details className="b-more" open><summary>Beside version {published}</summary><Changes before={before} after={definition} /></details>}
+        {isBehind && <p className="b-wrong" role="alert">Version {newest} was made since you began from version {saver.draft.based_on}. Publishing puts yours in its place; what differs stands below.</p>}
+        {before && <details className="b-more" open><summary>Beside version {beside}</summary><Changes before={before} after={definition} /></details>}
         {state.why && <p className="b-wrong" role="alert">{state.why}</p>}
-        <footer><button type="button" className="b-button" onClick={() => editor.show(null)}>Cancel</button><button type="submit" className="b-button b-primary" disabled={state.isBusy}>Publish</button></footer>
+        <footer><button type="button" className="b-button" onClick={() => editor.show(null)}>Cancel</button><button type="submit" className="b-button b-primary" disabled={state.isBusy}>{isBehind ? `Publish over version ${newest}` : "Publish"}</button></footer>
       </form>
     </Dialog>
   );

@@ -100,11 +100,16 @@ export class Saver {
     return this.isUnsaved ? this.now() : true;
   };
 
-  /** Publishes what is saved. */
-  async publish(message: string): Promise<void> {
+  /** Publishes what is saved, over the newest version that was seen. */
+  async publish(message: string, over: number): Promise<void> {
     if (!(await this.now())) throw new Error("The draft is not saved yet.");
     const content = this.work.content;
-    this.accept(await this.api.publish(message, this.tag), content);
+    this.accept(await this.api.publish(message, over, this.tag), content);
+  }
+
+  /** The newest version there is now. */
+  async newest(): Promise<number> {
+    return (await this.api.draft()).value?.latest_version ?? this.draft.latest_version;
   }
 
   /** Takes what somebody else saved, in place of this; it can be undone. */

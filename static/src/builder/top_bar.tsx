@@ -59,9 +59,11 @@ export function runDraft(editor: Editor): void {
 
 function RunNote({ status, url }: { status: string; url: string }) {
   return (
-    <a className="b-status b-pill" data-status={status === "pending" ? "queued" : status} href={pageOf(url)} title="Open the run" role="status">
-      <Icon name={status === "pending" ? "queued" : status} size={12} />{status}
-    </a>
+    <span role="status">
+      <a className="b-status b-pill" data-status={status === "pending" ? "queued" : status} href={pageOf(url)} title="Open the run">
+        <Icon name={status === "pending" ? "queued" : status} size={12} />{status}
+      </a>
+    </span>
   );
 }
 
