@@ -51,6 +51,7 @@ pages = [
     path("workflows/<str:ref>/archive", workflow_pages.archive, name="archive_workflow"),
     path("workflows/<str:ref>/versions/<int:number>/publish", workflow_pages.publish, name="publish_version"),
     path("workflows/<str:ref>/versions/<int:before>/diff/<int:after>", workflow_pages.diff, name="diff_versions"),
+    path("workflow-beginnings", workflow_pages.new_workflow, name="new_workflow"),
     path("workflow-imports", workflow_pages.import_workflow, name="import_workflow"),
     path("workflow-restores/<uuid:identifier>", workflow_pages.restore, name="restore_workflow"),
 ]

@@ -170,3 +170,34 @@ def test_versions_are_compared_and_published(browser, brief, organization):
     brief.refresh_from_db()
     assert brief.published_version == 1
     assert browser.stranger.get("/workflows/market-brief/versions/1/diff/2").status_code == 404
+
+
+def test_a_new_workflow_opens_in_the_builder_under_a_name_that_is_free(browser, organization):
+    first = browser.owner.post("/workflow-beginnings", {"title": "Weekly report"})
+    second = browser.owner.post("/workflow-beginnings", {"title": "Weekly report"})
+
+    assert (first.status_code, first["Location"]) == (302, "/workflows/weekly-report/edit")
+    assert second["Location"] == "/workflows/weekly-report-2/edit"
+    assert browser.owner.get(first["Location"]).status_code == 200
+    with scope(organization=organization):
+        assert selectors.find_workflow("weekly-report").title == "Weekly report"
+
+
+@pytest.mark.parametrize(("title", "name"), [("Überblick für heute", "uberblick-fur-heute"), ("週報", "workflow")])
+def test_any_title_makes_a_name(browser, title, name):
+    assert browser.owner.post("/workflow-beginnings", {"title": title})["Location"] == f"/workflows/{name}/edit"
+
+
+@pytest.mark.parametrize("title", ["", "   ", "x" * 201])
+def test_a_title_that_will_not_do_is_refused(browser, organization, title):
+    answer = browser.owner.post("/workflow-beginnings", {"title": title}, headers=HTMX)
+
+    assert answer.status_code == 400
+    with scope(organization=organization):
+        assert not selectors.workflows().exists()
+
+
+def test_who_may_only_look_begins_no_workflow(browser, organization):
+    assert browser.viewer.post("/workflow-beginnings", {"title": "Mine"}).status_code == 403
+    assert "New workflow" not in browser.viewer.get("/workflows").text
+    assert "New workflow" in browser.owner.get("/workflows").text

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +18,7 @@ from apps.workflows import selectors
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.services import runs, versions
 from apps.workflows.services.definitions import check_definition
+from apps.workflows.services.new_workflows import free_name
 from apps.workflows.services.runs import Order
 from apps.workflows.services.versions import Source
 
@@ -83,7 +83,7 @@ def run_demo(organization: Organization, name: str, *, by: str = BY) -> UUID:
 def use_template(organization: Organization, template: Template, *, by: str) -> Workflow:
     """Saves a copy of a template as a workflow of one's own, under the first name that is free."""
     with scope(organization=organization):
-        definition = {**template.definition, "name": _free_name(template.workflow)}
+        definition = {**template.definition, "name": free_name(template.workflow)}
         source = Source(json.dumps(definition, indent=True).decode(), "json")
         saved = versions.save_workflow(
             organization=organization,
@@ -106,12 +106,6 @@ def load_demo(organization: Organization, template: Template, *, restore: bool) 
     return versions.save_workflow(
         organization=organization, checked=checked, source=template.source, by=BY, message="From the gallery."
     ).workflow
-
-
-def _free_name(wanted: str) -> str:
-    taken = set(selectors.workflows().filter(name__startswith=wanted).values_list("name", flat=True))
-    numbered = (f"{wanted}-{number}" for number in count(2))
-    return next(name for name in chain([wanted], numbered) if name not in taken)
 
 
 def _made_before(template: Template) -> bool:

@@ -24,6 +24,7 @@ from apps.workflows.serializers.run_page.layout import lay_out
 from apps.workflows.services import imports, versions
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.diffs import compare_versions
+from apps.workflows.services.new_workflows import begin_workflow
 from apps.workflows.services.runs import Order, start_run
 from apps.workflows.views.run_list import url_of
 
@@ -89,6 +90,15 @@ def run_form(request: PageRequest, ref: str) -> HttpResponse:
         faults = without_prefix(error.errors, "/input")
         return _form(request, workflow, fields_of(_schema(version), request.POST, faults), error.detail)
     return _go(request, f"{reverse('runs')}/{run}")
+
+
+@require_POST
+@page(Capability.EDIT)
+def new_workflow(request: PageRequest) -> HttpResponse:
+    """Begin a workflow, and open it in the builder."""
+    organization, title = request.access.organization, request.POST.get("title", "")
+    workflow = begin_workflow(organization=organization, title=title, by=request.access.actor)
+    return _go(request, reverse("edit_workflow", args=[workflow.name]))
 
 
 @require_POST
