@@ -75,6 +75,7 @@ def test_a_newcomer_watches_the_demo_and_decides(people: Tabs, orchestra: Runnin
     page = people.open(link[1])
     expect(page.get_by_role("heading", level=1)).to_have_text("Home")
     assert "?t=" not in page.url
+    expect(page.locator(".steps .done")).to_have_count(0)
     assert_accessible(page)
 
     page.get_by_role("button", name="Run the demo").click()
@@ -94,7 +95,11 @@ def test_a_newcomer_watches_the_demo_and_decides(people: Tabs, orchestra: Runnin
     assert run["output"]["decision"] == "approve"
     page.goto("/")
     expect(page.locator(".steps .done").first).to_contain_text("Run the demo")
-    expect(page.get_by_role("link", name="Go to the workflows")).to_be_visible()
+    page.locator(".steps").get_by_role("button", name="New workflow").click()
+    page.get_by_label("Name", exact=True).fill("My first")
+    page.get_by_role("button", name="Create").click()
+    expect(page).to_have_url(re.compile("/workflows/my-first/edit$"))
+    expect(page.get_by_role("button", name="start")).to_be_visible()
 
 
 def test_an_operator_is_led_to_what_failed_and_has_it_go_on(

@@ -27,7 +27,7 @@ def waited(room) -> Run:
     room.work()
     room.decide(run, "approve")
     ended = room.until_ended(run)
-    with room.scope():
+    with room.history_open(), room.scope():
         begun = ended.created_at
         Run.objects.filter(pk=run).update(started_at=begun, finished_at=begun + timedelta(seconds=100))
         for name, seconds in SECONDS.items():

@@ -189,6 +189,7 @@ def _refusals() -> list[Path]:
         "versions",
         "inputs",
         "gallery",
+        "pins",
         "context_keys",
         "unknown_effects",
         "queue_limit",

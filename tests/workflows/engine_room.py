@@ -1,6 +1,7 @@
 """A worker without threads: claims and executes in the test's own thread until nothing is left to do."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -262,10 +263,22 @@ class EngineRoom:
 
     def grow_old(self, run: UUID) -> None:
         """A run that ended has done so a while ago."""
-        with transaction() as tx:
-            tx.execute("alter table workflows_run disable trigger user")
+        with self.history_open(), transaction() as tx:
             tx.execute(_GROW_OLD, run=run)
-            tx.execute("alter table workflows_run enable trigger user")
+
+    @contextmanager
+    def history_open(self) -> Iterator[None]:
+        """What has ended may be changed until the block ends, which no code of ours may do."""
+        self._trigger("disable")
+        try:
+            yield
+        finally:
+            self._trigger("enable")
+
+    def _trigger(self, act: str) -> None:
+        with transaction() as tx:
+            for table in ("workflows_run", "workflows_noderun"):
+                tx.execute(f"alter table {table} {act} trigger user")
 
     def seconds_until_due(self) -> float:
         with transaction() as tx:
