@@ -57,8 +57,14 @@ def memory_of(running: House, *names: str) -> float:
 def memory(pid: int) -> float:
     """MiB of a process and its children, with pages that processes share divided among them."""
     process = psutil.Process(pid)
-    family = [process, *process.children(recursive=True)]
-    return sum(float(getattr(one.memory_full_info(), "pss", 0)) for one in family) / 2**20  # pss: Linux only
+    return sum(map(_bytes_of, [process, *process.children(recursive=True)])) / 2**20
+
+
+def _bytes_of(process: psutil.Process) -> float:
+    try:
+        return float(getattr(process.memory_full_info(), "pss", 0))  # Linux only
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return 0.0
 
 
 def worker_cpu(running: House) -> float:
