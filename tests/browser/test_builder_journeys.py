@@ -202,3 +202,20 @@ def break_and_mend_with_keys(page):
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(MENDED)
     expect(page.locator(".b-problems")).to_have_text("No problems")
+
+
+def test_a_run_that_asks_somebody_is_shown_as_waiting_where_it_waits(tabs, alice, worker):
+    asking = {"name": "asking", "nodes": {"ask": {"type": "approval", "message": "Go on?"}}}
+    alice.client.post("/v1/workflows", asking, format="json")
+    page = tabs.open("/workflows/asking/edit", alice)
+    worker()
+
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
+
+    status_is(page, "ask", "waiting")
+    expect(page.get_by_title("Open the run")).to_have_text("waiting")
+    card(page, "ask").click()
+    page.get_by_role("tab", name="Last run").click()
+    expect(page.get_by_text("The run waits here.")).to_be_visible()
+    expect(page.get_by_role("link", name="Open the run", exact=True)).to_be_visible()

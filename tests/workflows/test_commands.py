@@ -326,6 +326,17 @@ def test_a_run_is_shown_by_the_ending_of_its_id(manage, ask, room):
     assert ask("runs", "show", run.pk, "--node", "b")["items"][0]["error"]["message"] == "No."
 
 
+def test_every_item_of_a_map_is_shown_with_its_number(manage, room):
+    run = room.finish(
+        {"name": "items", "nodes": {"each": {"type": "map", "over": [1, 2], "node": ECHO["nodes"]["greet"]}}}
+    )
+
+    _, out, _ = manage("runs", "show", str(run.pk), "--node", "each")
+
+    numbers = [line.split()[-1] for line in out.splitlines() if line.strip().startswith("index")]
+    assert numbers == ["0", "1"]
+
+
 def test_only_the_output_can_be_shown(manage, room):
     run = room.finish(ECHO, {"a": 1})
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from apps.workflows.models import Draft, WorkflowVersion
+from apps.workflows.lists import workflows as lists
+from apps.workflows.models import Draft, Workflow, WorkflowVersion
 from tests.engine.documents import workflow
 
 GREET = workflow({"a": {"values": {"v": 1}}, "b": {}}, ["a b"], name="greet")
@@ -240,3 +241,11 @@ def test_a_draft_that_says_what_the_newest_version_says_may_be_published(alice, 
     alice.client.post("/v1/workflows", OTHER, format="json")
 
     assert alice.client.post(f"{AT}/publish", {}, format="json").status_code == 200
+
+
+def test_a_draft_that_says_the_same_in_another_order_does_not_differ(alice, greet, in_scope):
+    turned = {"nodes": {name: dict(reversed(node.items())) for name, node in GREET["nodes"].items()}}
+    draft = put(alice, {**dict(reversed(GREET.items())), **turned}).json()
+
+    (row,) = lists.rows([Workflow.objects.get()])
+    assert (draft["differs"], row.has_draft) == (False, False)

@@ -307,6 +307,14 @@ def parse_definition(document: Any) -> Definition:
     return Definition.model_construct({*written, "nodes"}, **written, nodes=nodes, **_defaults(written))
 
 
+def canonical_document(document: Any) -> Any:
+    """The document as a version of it would be kept; as it is where it is no definition."""
+    try:
+        return parse_definition(document).document()
+    except DefinitionError:
+        return document
+
+
 def too_many(where: str, things: str, count: int, most: int) -> Issue:
     """The issue of a document that is too large."""
     message = f"A workflow has at most {most:,} {things}; this one has {count:,}."

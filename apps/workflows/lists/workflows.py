@@ -8,9 +8,11 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F, OuterRef, Q, Subquery
 
+from apps.common.fields import JSONTextField
 from apps.common.ids import short_id
 from apps.common.pagination import Page, page_of_rows
 from apps.workflows import selectors
+from apps.workflows.engine.spec import canonical_document
 from apps.workflows.models import Draft, Schedule, Workflow, WorkflowVersion
 
 ROWS = 50
@@ -97,8 +99,10 @@ def _with_drafts(workflows: list[UUID]) -> set[UUID]:
     newest = WorkflowVersion.objects.filter(
         workflow=OuterRef("workflow"), number=OuterRef("workflow__latest_version")
     ).values("document")[:1]
-    drafts = Draft.objects.filter(workflow__in=workflows).annotate(newest=Subquery(newest))
-    return set(drafts.exclude(document=F("newest")).values_list("workflow", flat=True))
+    drafts = Draft.objects.filter(workflow__in=workflows).annotate(newest=Subquery(newest, JSONTextField()))
+    # The same may be written in another order, which only reading it tells.
+    written = drafts.exclude(document=F("newest")).values_list("workflow", "document", "newest")
+    return {workflow for workflow, document, newest in written if canonical_document(document) != newest}
 
 
 def _schedules(workflows: list[UUID]) -> dict[UUID, list[Schedule]]:

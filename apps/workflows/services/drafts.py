@@ -8,6 +8,7 @@ from django.db import transaction
 from apps.common import json, yaml
 from apps.common.errors import Conflict, DomainError, ErrorItem, Invalid
 from apps.common.json import JSON
+from apps.workflows.engine.spec import canonical_document
 from apps.workflows.models import Draft, Workflow, WorkflowVersion
 from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.versions import Saved, Source, find_version, publish_version, save_workflow
@@ -36,7 +37,7 @@ def locked_draft(workflow: Workflow) -> Draft:
 def differs(draft: Draft) -> bool:
     """Whether publishing the draft would make a new version."""
     newest = find_version(draft.workflow, draft.workflow.latest_version)
-    return bool(draft.document != newest.document)
+    return bool(canonical_document(draft.document) != newest.document)
 
 
 @transaction.atomic

@@ -13,11 +13,13 @@ export function RunPart({ id }: { id: string }) {
   const visits = following.run?.nodes.filter((one) => one.node === id && one.index === null) ?? [];
   const last = visits.at(-1);
   const pinned = layout.pins[id];
+  const badge = following.badges[id];
   return (
     <>
       <RunButtons id={id} hasRun={last !== undefined && last.status !== "skipped"} />
       {pinned && <Value label="Pinned output" value={pinned} />}
-      {!last && <p className="b-dim">The last run did not come here{following.run ? "." : ": there was none yet."}</p>}
+      {!last && badge && <p className="b-dim" role="status">{badge.status === "waiting" ? "The run waits here." : `It is ${badge.status}.`} What it was given and gave stands here when the run has ended.</p>}
+      {!last && !badge && <p className="b-dim">The last run did not come here{following.run ? "." : ": there was none yet."}</p>}
       {last && (
         <>
           <dl className="b-facts">

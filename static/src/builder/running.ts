@@ -94,7 +94,8 @@ export class Runner {
       if (status === "progress") return;
       const message = textOf(fieldsOf(event.data.error).message);
       const badge = { status: status === "started" ? "running" : status, visits: event.visit ?? 1, message };
-      this.set({ ...this.following, badges: { ...badges, [event.node]: badge } });
+      const known = { ...badges, [event.node]: badge };
+      this.set({ ...this.following, badges: known, status: statusWith(this.following.status, known) });
     }
   }
 
@@ -119,6 +120,14 @@ export function isOver(status: string): boolean {
 function statusAfter(type: string): string {
   const status = type.slice(4);
   return status === "started" || status === "resumed" ? "running" : status;
+}
+
+/** A run waits while nothing in it works and something waits for a person, a time or an event. */
+function statusWith(status: string, badges: Record<string, Badge>): string {
+  if (status !== "running" && status !== "waiting") return status;
+  const going = Object.values(badges).map((badge) => badge.status);
+  if (going.some((one) => ["queued", "running", "retrying"].includes(one))) return "running";
+  return going.includes("waiting") ? "waiting" : status;
 }
 
 // ---- what is run ----------------------------------------------------------------------------------

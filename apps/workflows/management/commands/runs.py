@@ -229,7 +229,7 @@ class Command(OrchestraCommand):
             self.print_json({"items": visits})
             return
         for view in visits:
-            shown = {name: value for name, value in view.items() if value not in (None, [], 0) and name != "attempts"}
+            shown = {name: value for name, value in view.items() if _says_something(name, value)}
             self.show_value(shown)
             for attempt in view["attempts"]:
                 ended = f" {message_of(attempt['error'])}" if attempt["error"] else ""
@@ -321,6 +321,11 @@ def _age(run: Run) -> str:
         if age >= size:
             return f"{int(age // size)}{unit}"
     return f"{int(max(0, age))}s"
+
+
+def _says_something(name: str, value: Any) -> bool:
+    """Whether a person wants to read it; the first item of a map is number 0, while other figures count from 1."""
+    return name != "attempts" and (value not in (None, [], 0) or (name == "index" and value == 0))
 
 
 def _useful_next(run: Run) -> str:
