@@ -235,3 +235,17 @@ def test_nodes_are_carried_to_another_workflow_in_another_tab(open_three, alice)
     kept = draft(alice, "other")["definition"]
     assert kept["nodes"]["check"] == {"type": "set", "title": "Check it", "values": {}}
     assert kept["edges"] == [{"when": "output.score > 3", "from": "start_2", "to": "check"}]
+
+
+def test_an_expression_is_written_by_hand_although_the_list_of_values_opens(open_builder, alice):
+    page = open_builder(alice)
+    card(page, "start").click()
+    field = page.locator(".b-pair textarea").first
+    field.fill("")
+
+    field.press_sequentially("Hello {{ inputs.nam }}!")
+    expect(field).to_have_value("Hello {{ inputs.nam }}!")
+
+    field.press_sequentially(" {{ size(")
+    page.keyboard.press("Escape")
+    expect(field).to_have_value("Hello {{ inputs.nam }}! {{ size(")

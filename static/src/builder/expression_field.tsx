@@ -20,6 +20,7 @@ export function ExpressionField({ id, value, onChange, scope, isBare = false, la
   const { isReadOnly } = useEditor();
   const area = useRef<HTMLTextAreaElement>(null);
   const [isOpen, setOpen] = useState(false);
+  const [isTyped, setTyped] = useState(false); // it opened by itself, while somebody writes
   useLayoutEffect(() => {
     const found = area.current;
     if (!found) return;
@@ -32,18 +33,32 @@ export function ExpressionField({ id, value, onChange, scope, isBare = false, la
     const [from, to] = found ? [found.selectionStart, found.selectionEnd] : [value.length, value.length];
     const open = !isBare && /\{\{\s*$/.exec(value.slice(0, from));
     const text = isBare ? path : open ? `${open[0] === "{{" ? " " : ""}${path} }}` : `{{ ${path} }}`;
-    onChange(value.slice(0, from) + text + value.slice(to).replace(open ? /^\s*\}\}/ : /^(?!)/, ""));
+    write(from, text, value.slice(to).replace(open ? /^\s*\}\}/ : /^(?!)/, ""));
+  };
+
+  /** Writes a text where the cursor is, and goes on behind it. */
+  const write = (from: number, text: string, rest: string) => {
+    onChange(value.slice(0, from) + text + rest);
     setOpen(false);
     requestAnimationFrame(() => {
-      found?.focus();
-      found?.setSelectionRange(from + text.length, from + text.length);
+      area.current?.focus();
+      area.current?.setSelectionRange(from + text.length, from + text.length);
     });
+  };
+
+  /** What somebody has written on their own goes where they meant it to. */
+  const goOn = (text: string) => {
+    const from = area.current?.selectionStart ?? value.length;
+    write(from, text, value.slice(area.current?.selectionEnd ?? from));
   };
 
   const type = (text: string) => {
     onChange(text);
     const end = area.current?.selectionStart ?? 0;
-    if (!isBare && text.length > value.length && text.slice(0, end).endsWith("{{")) setOpen(true);
+    if (!isBare && text.length > value.length && text.slice(0, end).endsWith("{{")) {
+      setTyped(true);
+      setOpen(true);
+    }
   };
 
   return (
@@ -53,40 +68,50 @@ export function ExpressionField({ id, value, onChange, scope, isBare = false, la
         placeholder={placeholder} onChange={(event) => type(event.target.value)}
       />
       {!isReadOnly && (
-        <button type="button" className="b-pick" aria-label={`Insert a value into ${label}`} title="Insert a value" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        <button type="button" className="b-pick" aria-label={`Insert a value into ${label}`} title="Insert a value" aria-expanded={isOpen} onClick={() => { setTyped(false); setOpen(!isOpen); }}>
           <Icon name="braces" size={14} />
         </button>
       )}
-      {isOpen && <Picker scope={scope} onPick={insert} onClose={() => { setOpen(false); area.current?.focus(); }} />}
+      {isOpen && <Picker scope={scope} onPick={insert} onWrite={isTyped ? goOn : undefined} onClose={() => { setOpen(false); area.current?.focus(); }} />}
     </div>
   );
 }
 
-function Picker({ scope, onPick, onClose }: { scope: Scope; onPick: (variable: Variable) => void; onClose: () => void }) {
+interface PickerProps {
+  scope: Scope;
+  onPick: (variable: Variable) => void;
+  onWrite?: (text: string) => void; // takes what was written here by who wants none of these
+  onClose: () => void;
+}
+
+function Picker({ scope, onPick, onWrite, onClose }: PickerProps) {
   const { definition, catalogue, following } = useEditor();
   const [search, setSearch] = useState("");
   const [place, setPlace] = useState(0);
   const list = useId();
   const box = useRef<HTMLDivElement>(null);
   const all = useMemo(() => variablesFor(definition, catalogue, following.run, scope), [definition, catalogue, following.run, scope]);
-  const found = all.filter(({ path, from }) => `${from} ${path}`.toLowerCase().includes(search.toLowerCase()));
+  const found = all.filter(({ path, from }) => `${from} ${path}`.toLowerCase().includes(search.trim().toLowerCase()));
   const chosen = Math.min(place, found.length - 1);
   useEffect(() => {
     box.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
   }, [chosen]);
 
+  const leave = () => (onWrite && search ? onWrite(search) : onClose());
+
   const onKeyDown = (event: React.KeyboardEvent) => {
     const moves: Record<string, number> = { ArrowDown: 1, ArrowUp: -1 };
     if (event.key in moves) setPlace(Math.max(0, Math.min(found.length - 1, chosen + moves[event.key]!)));
     else if (event.key === "Enter" && found[chosen]) onPick(found[chosen]);
-    else if (event.key === "Escape") onClose();
+    else if (event.key === "}" && onWrite) onWrite(`${search}}`);
+    else if (event.key === "Escape") leave();
     else return;
     event.preventDefault();
     event.stopPropagation();
   };
 
   return (
-    <div className="b-picker" ref={box} onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && onClose()}>
+    <div className="b-picker" ref={box} onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && leave()}>
       <input
         autoFocus type="search" placeholder="Search values" aria-label="Search values" role="combobox" aria-expanded="true" aria-controls={list}
         aria-activedescendant={found[chosen] ? `${list}-${chosen}` : undefined}
