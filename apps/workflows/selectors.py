@@ -31,6 +31,7 @@ from apps.workflows.models import (
     WorkflowVersion,
 )
 
+DRAFT_LABEL = "draft"  # the id of the workflow whose draft the builder runs
 TASK = "task"  # the trigger of a run that was started as a task
 GOING_ON = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 
@@ -38,6 +39,17 @@ GOING_ON = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.P
 def workflows() -> QuerySet[Workflow]:
     """The workflows that are not archived."""
     return Workflow.objects.filter(archived_at=None)
+
+
+def workflow_of_draft(run: Run) -> Workflow | None:
+    """The workflow whose draft a run has tried, as the builder has noted with it."""
+    if run.workflow_id is not None or DRAFT_LABEL not in run.labels:
+        return None
+    try:
+        noted = UUID(run.labels[DRAFT_LABEL])
+    except ValueError:  # a label that somebody else gave
+        return None
+    return Workflow.objects.filter(pk=noted).first()
 
 
 def find_workflow(ref: str) -> Workflow:

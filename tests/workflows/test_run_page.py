@@ -583,3 +583,24 @@ def test_a_way_back_is_drawn_below_and_moves_nothing():
 
     assert at["b"][0] < at["c"][0]
     assert layout.wires[2].y > at["c"][1] + HEIGHT
+
+
+def test_a_run_of_a_draft_leads_back_to_what_is_drawn(room, owner, bob):
+    drawn = room.save(workflow({"a": {}}, name="greet", title="A greeting")).workflow
+    run = room.start(workflow({"a": {}}, name="greet"), labels={"draft": str(drawn.pk)})
+    strange = room.start(workflow({"a": {}}), labels={"draft": "of a letter"})
+
+    html = shown(owner, run)
+
+    assert '<a href="/workflows/greet/edit">A greeting</a>' in html
+    assert str(drawn.pk) not in html
+    assert "of a letter" in shown(owner, strange)
+
+
+def test_the_navigation_counts_what_waits_while_a_run_is_watched(room, owner):
+    run = room.start(ASKING)
+    room.work()
+
+    assert 'id="count-approvals" hx-swap-oob="true">1<' in shown(owner, run, "/head")
+    room.decide(run, "approve", {"copies": 1})
+    assert 'id="count-approvals" hx-swap-oob="true" hidden>0<' in shown(owner, run, "/head")

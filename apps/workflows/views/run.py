@@ -46,7 +46,8 @@ def head(request: PageRequest, ref: str) -> HttpResponse:
     """Give what stands above the graph, as it is now."""
     run = selectors.find_run(ref)
     context = {"head": pages.head_of(run, pages.visits_of(run)), "run": run, "swap": True}
-    return render(request, "workflows/run/_head.html", context | _rights(request))
+    waiting = {"open_count": selectors.count_open_approvals()}  # the navigation shows it
+    return render(request, "workflows/run/_head.html", context | waiting | _rights(request))
 
 
 @require_GET

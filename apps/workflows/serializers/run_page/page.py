@@ -130,8 +130,11 @@ def _facts(run: Run, visits: Sequence[NodeRun]) -> Iterator[tuple[str, Any]]:
     yield "Trigger", ("text", _trigger(run))
     if run.workflow_id:
         yield "Version", ("text", f"v{run.version.number}")
+    if (drawn := selectors.workflow_of_draft(run)) is not None:
+        yield "Draft of", ("draft", drawn.name, drawn.title or drawn.name)
     for label, value in run.labels.items():
-        yield label, ("text", value)
+        if drawn is None or label != selectors.DRAFT_LABEL:
+            yield label, ("text", value)
     if run.parent_id:
         yield "Part of", ("run", run.parent_id)
     if run.forked_from_id:
