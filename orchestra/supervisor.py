@@ -204,6 +204,7 @@ class Supervisor:
         self._servers: dict[str, Process] = {}
         self._electing = threading.Lock()
         self._record = record
+        self._recorded: set[str] = set()
         self._terminal = terminal
         self._lock = threading.Lock()
 
@@ -224,6 +225,11 @@ class Supervisor:
             servers = programs(self.fork_server.end)
             self._server_names = {server.name for server in servers}
             self.start(*servers)
+
+    @property
+    def all_started(self) -> bool:
+        """Tell whether each of the programs has had a process, and the record names it."""
+        return self.children.keys() <= self._recorded
 
     def _spawn(self, program: Program) -> Process:
         if not (program.forked and self.fork_server):
@@ -267,6 +273,7 @@ class Supervisor:
                 if child.process is not None and (started := birth(child.process.pid)) is not None
             ]
             write_private(self._record, json.dumps(rows))
+            self._recorded = {str(row["name"]) for row in rows}
 
 
 def write_private(path: Path, text: str) -> None:

@@ -226,12 +226,12 @@ class Up:
         self.supervisor.start(*webs, *workers)
 
     def wait_for_web(self) -> None:
-        """Return when the web answers."""
+        """Return when the web answers and everything else has been started too."""
         with self.phase("web", "waiting for the web") as report:
             deadline = time.monotonic() + WEB_READY_SECONDS
-            while not answers(f"{self.local_url}/health"):
+            while not (answers(f"{self.local_url}/health") and self.supervisor.all_started):
                 if time.monotonic() > deadline:
-                    raise embedded.EmbeddedError("The web does not answer; what it printed above says why.")
+                    raise embedded.EmbeddedError("Not everything has come up; what it printed above says why.")
                 time.sleep(0.1)
             report.text = f"answers at {self.url}"
 

@@ -89,6 +89,20 @@ def test_programs_outlive_their_fork_servers_and_new_ones_wait_for_the_next(
     supervisor.stop(["third", "fourth"])
 
 
+def test_everything_has_started_once_what_waits_for_a_fork_server_is_there_too(
+    supervisor: Supervisor, output: io.StringIO
+) -> None:
+    kill_the_servers(supervisor, *FORK_SERVERS)
+
+    supervisor.start(forkable("fifth"))
+    before = supervisor.all_started
+
+    wait_until(lambda: supervisor.all_started, IMPORTED_SECONDS)
+    assert not before
+    assert supervisor.children["fifth"].running
+    supervisor.stop(["fifth"])
+
+
 @pytest.mark.parametrize("name", FORK_SERVERS)
 def test_where_one_fork_server_dies_the_other_one_forks_it_again(
     supervisor: Supervisor, output: io.StringIO, name: str
