@@ -219,3 +219,17 @@ def test_a_run_that_asks_somebody_is_shown_as_waiting_where_it_waits(tabs, alice
     page.get_by_role("tab", name="Last run").click()
     expect(page.get_by_text("The run waits here.")).to_be_visible()
     expect(page.get_by_role("link", name="Open the run", exact=True)).to_be_visible()
+
+
+def test_a_map_whose_items_work_is_no_run_that_waits(tabs, alice, worker):
+    slow = {"type": "agent", "agent": "echo", "config": {"delay": 5}, "input": "{{ item }}"}
+    mapping = {"name": "mapping", "nodes": {"each": {"type": "map", "over": [1, 2], "node": slow}}}
+    alice.client.post("/v1/workflows", mapping, format="json")
+    page = tabs.open("/workflows/mapping/edit", alice)
+    worker()
+
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
+
+    status_is(page, "each", "waiting")  # for its items
+    expect(page.get_by_title("Open the run")).to_have_text("running")

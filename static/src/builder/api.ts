@@ -75,6 +75,7 @@ export interface NodeRun {
   visit: number;
   index: number | null;
   status: string;
+  waiting_for: string | null;
   attempt: number;
   duration_ms: number | null;
   input: Json;

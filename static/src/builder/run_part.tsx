@@ -4,7 +4,7 @@ import { togglePin } from "./acts.ts";
 import { useEditor } from "./editor.tsx";
 import { Icon } from "./icons.tsx";
 import { fieldsOf, isFields, textOf, type Json } from "./json.ts";
-import { alone, upTo, withPins } from "./running.ts";
+import { alone, upTo, waits, withPins } from "./running.ts";
 import { outputIn } from "./variables.ts";
 
 export function RunPart({ id }: { id: string }) {
@@ -18,7 +18,7 @@ export function RunPart({ id }: { id: string }) {
     <>
       <RunButtons id={id} hasRun={last !== undefined && last.status !== "skipped"} />
       {pinned && <Value label="Pinned output" value={pinned} />}
-      {!last && badge && <p className="b-dim" role="status">{badge.status === "waiting" ? "The run waits here." : `It is ${badge.status}.`} What it was given and gave stands here when the run has ended.</p>}
+      {!last && badge && <p className="b-dim" role="status">{waits(badge) ? "The run waits here." : `It is ${badge.status}.`} What it was given and gave stands here when the run has ended.</p>}
       {!last && !badge && <p className="b-dim">The last run did not come here{following.run ? "." : ": there was none yet."}</p>}
       {last && (
         <>

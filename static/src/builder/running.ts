@@ -10,6 +10,7 @@ export interface Badge {
   status: string;
   visits: number;
   message?: string;
+  waitsFor?: string; // a person, a time, an event; or its own items, or a child run, which work meanwhile
 }
 
 export interface Following {
@@ -93,7 +94,7 @@ export class Runner {
       const status = event.type.slice(5);
       if (status === "progress") return;
       const message = textOf(fieldsOf(event.data.error).message);
-      const badge = { status: status === "started" ? "running" : status, visits: event.visit ?? 1, message };
+      const badge = { status: status === "started" ? "running" : status, visits: event.visit ?? 1, message, waitsFor: textOf(event.data.waits_for) };
       const known = { ...badges, [event.node]: badge };
       this.set({ ...this.following, badges: known, status: statusWith(this.following.status, known) });
     }
@@ -102,7 +103,7 @@ export class Runner {
   private show(run: Run, definition: Fields | null): void {
     const badges: Record<string, Badge> = {};
     for (const node of run.nodes) {
-      if (node.index === null) badges[node.node] = { status: node.status, visits: node.visit, message: textOf(fieldsOf(node.error).message) };
+      if (node.index === null) badges[node.node] = { status: node.status, visits: node.visit, message: textOf(fieldsOf(node.error).message), waitsFor: node.waiting_for ?? "" };
     }
     this.set({ run, status: run.status, url: run.url, badges, definition });
   }
@@ -125,9 +126,18 @@ function statusAfter(type: string): string {
 /** A run waits while nothing in it works and something waits for a person, a time or an event. */
 function statusWith(status: string, badges: Record<string, Badge>): string {
   if (status !== "running" && status !== "waiting") return status;
-  const going = Object.values(badges).map((badge) => badge.status);
-  if (going.some((one) => ["queued", "running", "retrying"].includes(one))) return "running";
-  return going.includes("waiting") ? "waiting" : status;
+  const going = Object.values(badges);
+  if (going.some((one) => ["queued", "running", "retrying"].includes(one.status) || isOfOthers(one))) return "running";
+  return going.some(waits) ? "waiting" : status;
+}
+
+/** Whether nothing goes on at a node until somebody or something outside has its say. */
+export function waits(badge: Badge): boolean {
+  return badge.status === "waiting" && !isOfOthers(badge);
+}
+
+function isOfOthers({ status, waitsFor }: Badge): boolean {
+  return status === "waiting" && ["items", "child"].includes(waitsFor ?? "");
 }
 
 // ---- what is run ----------------------------------------------------------------------------------
