@@ -49,7 +49,7 @@ def workflow_of_draft(run: Run) -> Workflow | None:
         noted = UUID(run.labels[DRAFT_LABEL])
     except ValueError:  # a label that somebody else gave
         return None
-    return Workflow.objects.filter(pk=noted).first()
+    return workflows().filter(pk=noted).first()
 
 
 def find_workflow(ref: str) -> Workflow:

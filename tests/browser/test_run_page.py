@@ -8,13 +8,13 @@ import pytest
 from playwright.sync_api import expect
 
 from apps.observability.models import LogLine
-from apps.workflows.models import NodeRun
 from apps.workflows.services import runs
 from apps.workflows.services.runs import Order
 from orchestra.chaos.proxy import Behaviour, FaultProxy
 from tests.browser.accessibility import assert_accessible
 from tests.engine.documents import workflow
 from tests.workflows.engine_room import EngineRoom
+from tests.workflows.listed import wide_map
 
 FORM = {"type": "object", "properties": {"note": {"type": "string"}}}
 THREE = workflow(
@@ -146,15 +146,7 @@ def test_the_whole_page_is_light(tabs, alice, room):
 
 
 def test_a_map_over_ten_thousand_items_is_one_row_whose_items_are_read_by_the_hundred(tabs, alice, room):
-    each = {"type": "map", "over": "{{ inputs.list }}", "node": {"type": "wait", "event": "e"}}
-    run = room.start(workflow({"each": each}), {"list": [1, 2]})
-    room.work()
-    with room.scope():
-        parent = NodeRun.objects.get(run=run, node="each", index=-1)
-        common = {"organization": room.organization, "run_id": run, "node": "each", "visit": 1, "parent": parent}
-        NodeRun.objects.bulk_create(
-            NodeRun(**common, index=index, handler="wait", status="completed") for index in range(2, 10_000)
-        )
+    run = wide_map(room, 10_000)
     page = tabs.open(f"/runs/{run}?node=each", alice)
 
     expect(page.locator('[data-key="each#1"] .figure')).to_have_text("9998/10000 items")

@@ -2,16 +2,18 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django_scopes import scope
 
 from apps.accounts.models import Organization
 from apps.common import json
 from apps.common.clock import now
-from apps.workflows.models import Run, Workflow, WorkflowVersion
+from apps.workflows.models import NodeRun, Run, Workflow, WorkflowVersion
 from apps.workflows.services.definitions import check_definition
 from apps.workflows.services.versions import Source, save_workflow
 from tests.engine.documents import workflow as document
+from tests.workflows.engine_room import EngineRoom
 
 ENDED = ("completed", "failed", "cancelled")
 
@@ -57,3 +59,17 @@ def listed(
             )
             for moment in began
         )
+
+
+def wide_map(room: EngineRoom, items: int) -> UUID:
+    """A run of a map in which all items but the first two have ended as rows; nothing executed them."""
+    each = {"type": "map", "over": "{{ inputs.list }}", "node": {"type": "wait", "event": "e"}}
+    run = room.start(document({"each": each}), {"list": [1, 2]})
+    room.work()
+    with room.scope():
+        parent = NodeRun.objects.get(run=run, node="each", index=-1)
+        common = {"organization": room.organization, "run_id": run, "node": "each", "visit": 1, "parent": parent}
+        NodeRun.objects.bulk_create(
+            NodeRun(**common, index=index, handler="wait", status="completed") for index in range(2, items)
+        )
+    return run

@@ -7,12 +7,14 @@ from django.test import Client
 
 from apps.accounts.models import Role
 from apps.observability.models import LogLine
-from apps.workflows.models import Draft, NodeRun
+from apps.workflows.models import Draft
 from apps.workflows.serializers.run_page.layout import HEIGHT, WIDTH, lay_out
 from apps.workflows.services import drafts, runs
 from apps.workflows.services.runs import Order
+from apps.workflows.services.versions import archive_workflow
 from tests.engine.documents import compiled, workflow
 from tests.fixtures import make_actor
+from tests.workflows.listed import wide_map
 
 LONG = "a-name-that-goes-on-and-on-as-names-do-when-nobody-stops-their-authors-from-explaining-themselves"
 FORM = {
@@ -513,17 +515,7 @@ def test_long_and_hostile_names_are_text(room, owner):
 
 
 def test_a_map_over_ten_thousand_items_is_one_row_with_pages_of_items(room, owner):
-    run = room.start(
-        workflow({"each": {"type": "map", "over": "{{ inputs.list }}", "node": {"type": "wait", "event": "e"}}}),
-        {"list": [1, 2]},
-    )
-    room.work()
-    with room.scope():
-        parent = NodeRun.objects.get(run=run, node="each", index=-1)
-        common = {"organization": room.organization, "run_id": run, "node": "each", "visit": 1, "parent": parent}
-        NodeRun.objects.bulk_create(
-            NodeRun(**common, index=index, handler="wait", status="completed") for index in range(2, 10_000)
-        )
+    run = wide_map(room, 10_000)
 
     html = shown(owner, run)
     state = state_of(owner, run)
@@ -595,6 +587,9 @@ def test_a_run_of_a_draft_leads_back_to_what_is_drawn(room, owner, bob):
     assert '<a href="/workflows/greet/edit">A greeting</a>' in html
     assert str(drawn.pk) not in html
     assert "of a letter" in shown(owner, strange)
+    with room.scope():
+        archive_workflow(drawn)
+    assert "/workflows/greet/edit" not in shown(owner, run), "it could not be opened"
 
 
 def test_the_navigation_counts_what_waits_while_a_run_is_watched(room, owner):
