@@ -99,8 +99,8 @@ class Context(ABC):
     async def aask_model(self, request: Request) -> Reply:
         """Do what `ask_model` does, for async code."""
         conversation: Conversation = self.__dict__.setdefault("_conversation", Conversation())
-        common = conversation.common_with(request.messages)
-        record = await self.astep(f"model:{request.model}", language_models.ask, request, common)
+        known = conversation.common_with(request.messages)
+        record = await self.astep(f"{language_models.STEP}{request.model}", language_models.ask, request, known)
         reply = language_models.reply_in(record)
         conversation.go_on(request.messages, reply)
         return reply

@@ -9,31 +9,10 @@ from apps.agents.context import LocalContext
 from apps.agents.runtime import run_agent
 from apps.common.errors import Fatal
 from apps.integrations import registry as tools
-from apps.integrations.language_models import Message, Reply, Request, ToolCall, Usage
+from apps.integrations.language_models import Message
 from apps.integrations.language_models import registry as models
 from apps.integrations.tools import tool
-
-
-class Parrot:
-    """A model that gives the answers it was handed, and remembers what it was asked."""
-
-    name, description, is_demo = "test/parrot", "Says what it was told.", False
-
-    def __init__(self, *replies: Message) -> None:
-        self.replies, self.asked = list(replies), []
-
-    async def answer(self, request: Request) -> Reply:
-        self.asked.append(request)
-        message = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        return Reply(message=message, usage=Usage(input_tokens=10, output_tokens=5))
-
-
-def said(text: str) -> Message:
-    return Message(role="assistant", content=text)
-
-
-def wants(name: str, **arguments: Any) -> Message:
-    return Message(role="assistant", tool_calls=(ToolCall(id="1", name=name, arguments=arguments),))
+from tests.agents.parrot import Parrot, said, wants
 
 
 @pytest.fixture

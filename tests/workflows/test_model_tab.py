@@ -1,10 +1,16 @@
 """What the run page shows of a language model's part in a run."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from apps.common.errors import Retryable
+from apps.integrations import registry as tools
+from apps.integrations.language_models import registry as models
+from apps.integrations.tools import tool
+from tests.agents.parrot import Parrot, said, wants
 from tests.engine.documents import workflow
 
 ASKS = {
@@ -19,6 +25,32 @@ ASKS = {
     "retry": {"attempts": 2, "delay": 0},
     "input": {"task": "Research the market for heat pumps"},
 }
+
+
+@pytest.fixture
+def flaky() -> Iterator[str]:
+    """A tool that fails at its first call."""
+    calls = []
+
+    @tool(name="test.flaky")
+    def flaky(text: str) -> str:
+        """Fails once."""
+        calls.append(text)
+        if len(calls) == 1:
+            raise Retryable("Not yet.")
+        return text
+
+    yield "test.flaky"
+    tools.unregister("test.flaky")
+
+
+@pytest.fixture
+def parrot() -> Iterator[Parrot]:
+    """A model that wants the tool, and is done then."""
+    parrot = Parrot(wants("test.flaky", text="x"), said("Done"))
+    models.register(parrot)
+    yield parrot
+    models.unregister(parrot.name)
 
 
 @pytest.fixture
@@ -66,3 +98,13 @@ def test_a_model_that_nobody_has_is_told_with_the_nearest(room):
 
     assert run.status == "failed"
     assert "Did you mean 'demo/scripted'" in run.error["message"]
+
+
+def test_an_answer_is_asked_for_once_however_often_the_node_is_tried(room, parrot, flaky):
+    asks = {**ASKS, "model": parrot.name, "config": {"tools": [flaky]}}
+
+    run = room.finish(workflow({"ask": asks}))
+
+    assert room.output(run)["ask"]["text"] == "Done"
+    assert room.node(run.pk, "ask").attempt == 2, "the tool failed once, and with it the attempt"
+    assert len(parrot.asked) == 2

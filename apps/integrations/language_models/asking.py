@@ -9,6 +9,8 @@ from apps.common.json import JSON
 from apps.integrations.language_models import registry
 from apps.integrations.language_models.shapes import Message, Reply, Request
 
+STEP = "model:"  # what the name of such a record begins with in a journal; the model's follows
+
 
 @dataclass
 class Conversation:
@@ -26,8 +28,8 @@ class Conversation:
         self.said = [*messages, reply.message]
 
 
-async def ask(request: Request, common: int) -> JSON:
-    """Ask the model and give the record: after how many earlier messages which new ones, the answer and its cost.
+async def ask(request: Request, known: int) -> JSON:
+    """Ask the model and give the record: the messages after those that are known, the answer and what it took.
 
     Raises NotFound for an unknown model, and whatever the model raises.
     """
@@ -37,8 +39,7 @@ async def ask(request: Request, common: int) -> JSON:
     record: dict[str, Any] = {
         "model": model.name,
         "is_demo": model.is_demo,
-        "after": common,
-        "messages": [_written(message) for message in request.messages[common:]],
+        "messages": [_written(message) for message in request.messages[known:]],
         "tools": [tool.name for tool in request.tools],
         "options": request.options,
         "reply": _written(reply.message),

@@ -31,11 +31,6 @@ def get(name: str) -> LanguageModel:
     return _models.get(name)
 
 
-def find(name: str) -> LanguageModel | None:
-    """Give the model; None where this process does not have it."""
-    return _models.find(name)
-
-
 def all() -> Iterator[LanguageModel]:  # noqa: A001 - reads as registry.all()
     """Give every model, by name."""
     return iter(_models)

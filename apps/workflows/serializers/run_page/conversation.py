@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.common.json import dumps
+from apps.integrations.language_models import STEP
 from apps.workflows.models import NodeRun, Run
 from apps.workflows.store import journal
 
-MODEL_STEP = "model:"
 LONGEST = 20_000  # characters of a contribution on the page; the rest is in the node's input and output
 
 
@@ -60,7 +60,7 @@ class Conversation:
 def conversation_of(run: Run, found: NodeRun) -> Conversation:
     """Give the conversation of a node run's latest state; its earlier answers are not asked for again."""
     steps = journal.read(run.organization_id, found.pk)
-    records: list[Any] = [result for _, (name, result) in sorted(steps.items()) if name.startswith(MODEL_STEP)]
+    records: list[Any] = [result for _, (name, result) in sorted(steps.items()) if name.startswith(STEP)]
     said = list(_said(records))
     options = records[0].get("options") if records else None
     return Conversation(

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 
 from apps.common.json import JSON, dumps
+from apps.integrations import language_models
 from apps.observability.models import LogLine
 from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
-from apps.workflows.serializers.run_page.conversation import MODEL_STEP, conversation_of
+from apps.workflows.serializers.run_page.conversation import conversation_of
 from apps.workflows.serializers.run_page.picture import kind_of
 from apps.workflows.serializers.run_page.rows import titled
 from apps.workflows.serializers.run_page.sentence import advice_on
@@ -173,7 +174,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": (result, None)}
     if count := items.count():
         tabs = {"items": ("Items", count)} | tabs
-    if any(step.name.startswith(MODEL_STEP) for step in steps):
+    if any(step.name.startswith(language_models.STEP) for step in steps):
         tabs["model"] = ("Model", None)
     if effects:
         tabs["effects"] = ("Effects", len(effects))
