@@ -14,13 +14,13 @@ from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.common import json
 from apps.common.errors import BadRequest, DomainError, ErrorItem, Invalid, NotFound
 from apps.common.json import JSON
-from apps.common.schema_forms import read_value as read_form
 from apps.workflows import selectors
 from apps.workflows.models import Run
 from apps.workflows.services import approvals, forks, pins, queue_limit, runs, signals, unknown_effects
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.repeated_effects import repeated_by_fork
 from apps.workflows.store.values import read_value
+from apps.workflows.views.approvals import read_decision
 
 LONGEST_COMMENT = 5000
 ACTS = {
@@ -51,13 +51,9 @@ def decide(request: PageRequest, ref: str, approval: UUID) -> HttpResponse:
     asked = selectors.find_approval(str(approval))
     if asked.run_id != run.pk:
         raise NotFound("The run has no such question.", code="approval_not_found")
-    decision = request.POST.get("decision", "")
-    if decision not in approvals.DECISIONS:
-        raise BadRequest("The decision is 'approve', 'reject' or 'send_back'.")
-    data = {} if asked.form is None or decision != "approve" else read_form(asked.form, request.POST)
-    comment = request.POST.get("comment", "")[:LONGEST_COMMENT]
-    approvals.decide_approval(asked, decision=decision, data=data, comment=comment, by=request.access.actor)
-    return _done(request, run, f"{approvals.DECISIONS[decision].label}.")
+    given = read_decision(request, asked)
+    approvals.decide_approval(asked, **given, by=request.access.actor)
+    return _done(request, run, f"{approvals.DECISIONS[given['decision']].label}.")
 
 
 @require_POST
