@@ -114,30 +114,40 @@ class Load:
             self._submit(number)
 
     def _submit(self, number: int) -> None:
-        given = work.given(number, self.pace.node_seconds, Random(f"{self._seed} {number}"))  # noqa: S311
-        body = {"input": given, "labels": {"number": str(number)}}
+        body = order(number, self.pace.node_seconds, self._seed)
         ends = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < ends and not self._abandoned:
-            answer, run = self._try(number, body)
+            answer = submit_once(self.client, self.submitted, number, body, self._key)
             if answer is not None and answer.status == HTTPStatus.ACCEPTED:
-                self.submitted.accepted[number] = run
                 return
             if answer is not None and answer.status not in WORTH_REPEATING:
                 break
             time.sleep(_rest(answer))
         self.submitted.given_up.append(number)
 
-    def _try(self, number: int, body: dict[str, Any]) -> tuple[Answer | None, str]:
-        at, began = time.time(), time.perf_counter()
-        headers = {"Idempotency-Key": f"{self._key}-{number}"}
-        try:
-            got = self.client.post(f"/v1/workflows/{work.NAME}/run", json=body, headers=headers)
-        except httpx.TransportError as error:
-            self.submitted.unanswered[type(error).__name__] += 1
-            return None, ""
-        answer = Answer(at, time.perf_counter() - began, got.status_code, got.headers.get("Retry-After"))
-        self.submitted.answers.append(answer)
-        return answer, str(got.json()["id"]) if got.status_code == HTTPStatus.ACCEPTED else ""
+
+def submit_once(
+    client: httpx.Client, submitted: Submitted, number: int, body: dict[str, Any], key: str | None = None
+) -> Answer | None:
+    """One try, noted with what came of it; None where no answer came."""
+    at, began = time.time(), time.perf_counter()
+    headers = {"Idempotency-Key": f"{key}-{number}"} if key else {}
+    try:
+        got = client.post(f"/v1/workflows/{work.NAME}/run", json=body, headers=headers)
+    except httpx.TransportError as error:
+        submitted.unanswered[type(error).__name__] += 1
+        return None
+    answer = Answer(at, time.perf_counter() - began, got.status_code, got.headers.get("Retry-After"))
+    submitted.answers.append(answer)
+    if answer.status == HTTPStatus.ACCEPTED:
+        submitted.accepted[number] = str(got.json()["id"])
+    return answer
+
+
+def order(number: int, seconds: tuple[float, float], seed: int) -> dict[str, Any]:
+    """What the run of this number is asked with."""
+    given = work.given(number, seconds, Random(f"{seed} {number}"))  # noqa: S311
+    return {"input": given, "labels": {"number": str(number)}}
 
 
 def _rest(answer: Answer | None) -> float:

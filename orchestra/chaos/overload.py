@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from random import Random
 
 import httpx
 import psutil
 
 from orchestra.chaos import work
-from orchestra.chaos.load import Answer, Submitted, client_of
+from orchestra.chaos.load import Submitted, client_of, order, submit_once
 from orchestra.chaos.stage import Demand, Stage
 from orchestra.chaos.verdict import Verdict, quantile
 
@@ -56,20 +55,9 @@ class Flood:
             self._submit(next(self._numbers))
 
     def _submit(self, number: int) -> None:
-        given = work.given(number, NODE_SECONDS, Random(f"{self.seed} {number}"))  # noqa: S311
-        body = {"input": given, "labels": {"number": str(number)}}
-        at, began = time.time(), time.perf_counter()
         self.submitted.asked += 1
-        try:
-            got = self.client.post(f"/v1/workflows/{work.NAME}/run", json=body)
-        except httpx.TransportError as error:
-            self.submitted.unanswered[type(error).__name__] += 1
-            return
-        answer = Answer(at, time.perf_counter() - began, got.status_code, got.headers.get("Retry-After"))
-        self.submitted.answers.append(answer)
-        if got.status_code == HTTPStatus.ACCEPTED:
-            self.submitted.accepted[number] = str(got.json()["id"])
-        else:
+        answer = submit_once(self.client, self.submitted, number, order(number, NODE_SECONDS, self.seed))
+        if answer is None or answer.status != HTTPStatus.ACCEPTED:
             self._stop.wait(BREATH_SECONDS)
 
 
