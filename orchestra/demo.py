@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from apps.accounts.keys import read_secret
 from orchestra.access import Access
 from orchestra.loopback import opener
 
@@ -30,7 +31,8 @@ def run(access: Access) -> dict[str, Any]:
 @contextmanager
 def uncounted(database_url: str, access: Access) -> Iterator[None]:
     """Let a key that nobody has used yet look so afterwards: what starts by itself is no first step of a person."""
-    key = {"public_id": access.api_key.split("_")[2]}
+    secret = read_secret(access.api_key)
+    key = {"public_id": secret and secret.public_id}
     with psycopg.connect(database_url, autocommit=True) as connection:
         unused = connection.execute(_UNUSED, key).fetchone()
         try:
