@@ -1,14 +1,12 @@
 """How soon a large workflow is open in the builder, and how smoothly it moves: in a real Chromium."""
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from apps.accounts.one_time_links import make_link
+from benchmarks.browser import chromium, signed_in
 from benchmarks.ours import Ours
 from benchmarks.report import Row
 from benchmarks.sizes import Sizes
@@ -16,8 +14,6 @@ from benchmarks.sizes import Sizes
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 OPEN_TO_REACH, FRAMES_TO_REACH, TO_REACH_AT = 2000, 30, 200  # milliseconds, frames a second, nodes
 FEW = 3
 IN_A_LAYER = 10
@@ -34,9 +30,9 @@ RATE = "() => (window.frames.length - 1) * 1000 / (window.frames.at(-1) - window
 def measure(ours: Ours, sizes: Sizes) -> Iterator[Row]:
     """Opening, and dragging a node; beside a workflow of a few nodes."""
     addresses = {nodes: _saved(ours, nodes) for nodes in (FEW, sizes.built)}
-    with _chromium() as browser:
-        cookies = _signed_in(browser, ours)
-        measured = {nodes: _measured(browser, cookies, address, nodes, sizes) for nodes, address in addresses.items()}
+    with chromium() as browser:
+        state = signed_in(browser, ours.house)
+        measured = {nodes: _measured(browser, state, address, nodes, sizes) for nodes, address in addresses.items()}
     (few_ms, few_rate), (ms, rate) = measured[FEW], measured[sizes.built]
     is_asked = sizes.built >= TO_REACH_AT
     few = f"{FEW} nodes"
@@ -62,34 +58,11 @@ def layered(nodes: int) -> dict[str, Any]:
     return {"nodes": {f"n{number}": node | {"needs": needs(number)} for number in range(nodes)}}
 
 
-def _signed_in(browser: "Browser", ours: Ours) -> list[Any]:
-    """The cookies of the owner's session."""
-    context, access = browser.new_context(), ours.house.access
-    context.new_page().goto(f"{access.url}/?t={make_link(ours.house.home, access.username)}")
-    cookies = context.cookies()
-    context.close()
-    return list(cookies)
-
-
-@contextmanager
-def _chromium() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only who develops has it
-
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        raise RuntimeError("there is no Chromium here")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-def _measured(browser: "Browser", cookies: list[Any], address: str, nodes: int, sizes: Sizes) -> tuple[float, float]:
+def _measured(browser: "Browser", state: Any, address: str, nodes: int, sizes: Sizes) -> tuple[float, float]:
     """The milliseconds from the request until all nodes are drawn, and the frames a second while one is dragged."""
     opened, rates = [], []
     for _ in range(sizes.repeats):
-        context = browser.new_context(viewport={"width": 1440, "height": 900})  # nothing is cached
-        context.add_cookies(cookies)
+        context = browser.new_context(storage_state=state, viewport={"width": 1440, "height": 900})  # nothing cached
         page = context.new_page()
         page.goto(address, wait_until="commit")
         opened.append(float(page.wait_for_function(DRAWN, arg=nodes).json_value()))

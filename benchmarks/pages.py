@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from shutil import which
 from typing import TYPE_CHECKING, Any
 
-from apps.accounts.one_time_links import make_link
+from benchmarks.browser import chromium, signed_in
 from benchmarks.latency import LIVE_P95_TO_REACH
 from benchmarks.measuring import quantile, timed_requests
 from benchmarks.ours import Ours, chain_of
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 NODES, NODE_SECONDS = 5, 0.4
 SETTLING_MS = 500
 PAINT_TO_REACH, KILOBYTES_TO_REACH = 0.8, 60
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 # When each node is seen to be completed: the frame after the one in which its box was changed has been shown.
 _WATCH = """() => {
@@ -46,8 +42,8 @@ def measure(ours: Ours, sizes: Sizes) -> Iterator[Row]:
     """In Chromium: an open run page, and each page that is read, with nothing in the browser's cache."""
     health = quantile(timed_requests(lambda: ours.client.send("GET", "/health"), sizes.lists), 0.5)
     ours.saved("watched", json.dumps(chain_of(NODES, NODE_SECONDS)))
-    with _chromium() as browser:
-        state = _signed_in(browser, ours)
+    with chromium() as browser:
+        state = signed_in(browser, ours.house)
         shown = [late for _ in range(sizes.views) for late in _seen(browser, state, ours)]
         for share, to_reach in ((0.5, None), (0.95, LIVE_P95_TO_REACH)):
             what = f"event to pixel, an open run page: p{share * 100:.0f}"
@@ -64,29 +60,6 @@ class View:
     paint: float  # seconds until its largest part was there
     document: float  # kB of the page itself
     whole: float  # with its styles and scripts
-
-
-@contextmanager
-def _chromium() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only developers have it
-
-    path = next(filter(None, map(which, NAMES)), None)
-    if path is None:
-        raise RuntimeError("there is no Chromium here; install one (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-def _signed_in(browser: "Browser", ours: Ours) -> Any:
-    """The cookies of the owner."""
-    access = ours.house.access
-    page = browser.new_page()
-    page.goto(f"{access.url}/?t={make_link(ours.house.home, access.username)}")
-    state = page.context.storage_state()
-    page.context.close()
-    return state
 
 
 def _seen(browser: "Browser", state: Any, ours: Ours) -> Iterator[float]:

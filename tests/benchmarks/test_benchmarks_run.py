@@ -1,12 +1,11 @@
 """The benchmarks work; how fast anything is says a machine that does nothing else, not a test."""
 
-import shutil
 import subprocess
 import sys
 
 import pytest
 
-from benchmarks.builder import NAMES
+from benchmarks.browser import found
 from orchestra.settings import BASE_DIR
 
 # Not those that start workers again and again, or do the same work once more: footprint, crash, scale, growth.
@@ -50,7 +49,7 @@ def test_every_figure_has_a_ratio_to_something_else(printed: str) -> None:
     assert all("x)" in line for line in figures), printed
 
 
-@pytest.mark.skipif(not any(map(shutil.which, NAMES)), reason="There is no Chromium here.")
+@pytest.mark.skipif(found() is None, reason="There is no Chromium here.")
 def test_the_builder_is_measured() -> None:
     ran = run_benchmarks("--smallest", "builder")
 

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from benchmarks.browser import FLAGS, found
 from tests.browser.building import START, card
-from tests.browser.chromium import FLAGS, found
 from tests.fixtures import Actor
 
 

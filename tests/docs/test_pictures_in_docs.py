@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import found
+from benchmarks.browser import found
 from tests.docs.blocks import DOCUMENTS, ROOT
 from tests.screenshots.pictures import PICTURES
 

@@ -10,8 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
+from benchmarks.browser import found
 from orchestra.settings import BASE_DIR
-from tests.browser.chromium import found
 
 IMAGES = BASE_DIR / "docs" / "images"
 RUNS = 90  # of the days before; more than that says no more
@@ -20,8 +20,7 @@ RUNS = 90  # of the days before; more than that says no more
 def main(arguments: list[str]) -> int:
     """Gives the exit status."""
     options = _options(arguments)
-    chromium = found()
-    if chromium is None:
+    if found() is None:
         print("There is no Chromium here: install one (apt-get install chromium).", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves nothing behind either
@@ -34,7 +33,7 @@ def main(arguments: list[str]) -> int:
     if unknown := sorted(set(options.names) - set(NAMES)):
         print(f"There is no picture {', '.join(unknown)}. There are {', '.join(NAMES)}.", file=sys.stderr)
         return 2
-    for path in photograph(options.names, options.to, runs=options.runs, chromium=chromium):
+    for path in photograph(options.names, options.to, runs=options.runs):
         print(f"{path}  {path.stat().st_size / 1000:.0f} KB")
     return 0
 

@@ -3,14 +3,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from apps.accounts.one_time_links import make_link
+from benchmarks.browser import chromium, signed_in
 from orchestra import prepare
 from orchestra.house import House, running_house
 from orchestra.settings import BASE_DIR
-from tests.browser.chromium import FLAGS
 from tests.screenshots.history import grow_old
 from tests.screenshots.pictures import PICTURES, Picture, Scene
 from tests.screenshots.work import Work, ages, fill
@@ -20,20 +20,17 @@ NAMES = [picture.name for picture in PICTURES]
 WIDTH = 1440
 
 
-def photograph(names: list[str], folder: Path, *, runs: int, chromium: str) -> Iterator[Path]:
+def photograph(names: list[str], folder: Path, *, runs: int) -> Iterator[Path]:
     """Take the pictures of these names, all without one; gives each file as it is written."""
     chosen = [picture for picture in PICTURES if not names or picture.name in names]
     folder.mkdir(parents=True, exist_ok=True)
     with running_house(HOMES, workers=1) as house:
         work = _filled(house, runs)
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs on this thread
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=chromium, args=[*FLAGS, "--disable-lcd-text"]
-            )  # fewer colours
+        with chromium("--disable-lcd-text") as browser:  # fewer colours
+            state = signed_in(browser, house)
             for picture in chosen:
-                yield _taken(picture, browser, house, work, folder)
-            browser.close()
+                yield _taken(picture, browser, state, house, work, folder)
 
 
 def _filled(house: House, runs: int) -> Work:
@@ -43,15 +40,15 @@ def _filled(house: House, runs: int) -> Work:
     return work
 
 
-def _taken(picture: Picture, browser: Browser, house: House, work: Work, folder: Path) -> Path:
+def _taken(picture: Picture, browser: Browser, state: Any, house: House, work: Work, folder: Path) -> Path:
     context = browser.new_context(
+        storage_state=state,
         base_url=house.access.url,
         viewport={"width": WIDTH, "height": picture.height},
         color_scheme=picture.theme,
         reduced_motion="reduce",
     )
     page = context.new_page()
-    page.goto(f"/?t={make_link(house.home, house.access.username)}")
     picture.prepare(Scene(page, house.access, work))
     page.wait_for_load_state("load")
     path = folder / f"{picture.name}.png"
