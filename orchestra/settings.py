@@ -57,6 +57,10 @@ ORCHESTRA_LEASE_SECONDS: float = env.float("ORCHESTRA_LEASE_SECONDS", default=10
 ORCHESTRA_DRAIN_SECONDS: float = env.float("ORCHESTRA_DRAIN_SECONDS", default=2.0)
 ORCHESTRA_EGRESS_ALLOW: frozenset[str] = frozenset(filter(None, env.list("ORCHESTRA_EGRESS_ALLOW", default=[])))
 ORCHESTRA_PLUGINS: list[str] = list(filter(None, env.list("ORCHESTRA_PLUGINS", default=[])))
+# What secrets are sealed with, the newest first; the same for all processes, and a backup is worth nothing without.
+ORCHESTRA_MASTER_KEYS: list[str] = list(filter(None, env.list("ORCHESTRA_MASTER_KEYS", default=[]))) or [
+    kept_secret(ORCHESTRA_HOME / "master_key")
+]
 ORCHESTRA_LIMITS: dict[str, int] = {}
 ORCHESTRA_FAILPOINTS: str = env.str("ORCHESTRA_FAILPOINTS", default="")  # only with DEBUG
 ORCHESTRA_LOOP_BOUND: int = env.int("ORCHESTRA_LOOP_BOUND", default=100)  # of an edge that closes a cycle

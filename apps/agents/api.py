@@ -75,6 +75,7 @@ class ExecuteAgentView(OrganizationView):
             timeout=asked["timeout"],
             key=key,
             input_at="/input" if "input" in asked else "/input_data",
+            caller=self.access.actor,
         )
         return 200, {**outcome.as_json(), "agent": agent_type.name, "cost_usd": 0.0}
 

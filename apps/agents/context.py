@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 import structlog
 
 from apps.common.asyncio_loop import Cancelled, run_coroutine
+from apps.common.errors import Fatal
 from apps.common.json import JSON
 from apps.integrations import language_models
 from apps.integrations import services as tools
-from apps.integrations.language_models import Conversation, Reply, Request
+from apps.integrations.language_models import Conversation, Reply, Request, ask_plainly
 from apps.integrations.tools import Log, ToolContext, never
 
 
@@ -32,6 +33,7 @@ class Context(ABC):
     visit: int = 1
     attempt: int = 1
     model: str | None = None
+    agent: str = ""  # its name
     log: Log
 
     @abstractmethod
@@ -100,10 +102,14 @@ class Context(ABC):
         """Do what `ask_model` does, for async code."""
         conversation: Conversation = self.__dict__.setdefault("_conversation", Conversation())
         known = conversation.common_with(request.messages)
-        record = await self.astep(f"{language_models.STEP}{request.model}", language_models.ask, request, known)
+        record = await self.astep(f"{language_models.STEP}{request.model}", self._ask, request, known)
         reply = language_models.reply_in(record)
         conversation.go_on(request.messages, reply)
         return reply
+
+    async def _ask(self, request: Request, known: int) -> JSON:
+        """The record of an answer, see `language_models.records`; outside of any organization nobody counts it."""
+        return await ask_plainly(request, known)
 
     def tool_context(self, call: int) -> ToolContext:
         """Give what the tool sees that is called as this call of the visit."""
@@ -125,7 +131,9 @@ class Context(ABC):
 class LocalContext(Context):
     """A Context outside any run: for one call over the API or the command line, and for tests of agents.
 
-    Steps are called directly and progress stays in memory; `cancel()` cancels. `key` is the idempotency key.
+    Steps are called directly and progress stays in memory; `cancel()` cancels. `key` is the idempotency key. Of an
+    organization the models are those it has set up, and what they cost is counted as that of `agent` and `caller`;
+    without one there are only the models that code brings. `hear` is told the answers of models as they come.
     """
 
     def __init__(
@@ -138,7 +146,12 @@ class LocalContext(Context):
         key: str | None = None,
         log: Log | None = None,
         cancelled: Callable[[], bool] = never,
+        agent: str = "",
+        caller: str = "",
+        hear: Callable[[str], None] | None = None,
     ) -> None:
+        self._is_accounted = organization_id is not None
+        self.agent, self._caller, self._hear = agent, caller, hear
         self.organization_id = organization_id or uuid4()
         self.node, self.visit, self.attempt = node, visit, attempt
         self.log = log or structlog.get_logger("orchestra.agents")
@@ -152,6 +165,19 @@ class LocalContext(Context):
 
     async def astep(self, name: str, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:  # noqa: ARG002
         return await fn(*args)
+
+    async def _ask(self, request: Request, known: int) -> JSON:
+        if not self._is_accounted:
+            return await super()._ask(request, known)
+        from apps.integrations.language_models.asking import Asker, ask  # noqa: PLC0415 - Django may not be set up
+        from apps.integrations.language_models.records import deaf  # noqa: PLC0415
+        from apps.observability.services.accounting import BudgetReached, Origin  # noqa: PLC0415
+
+        origin = Origin(organization_id=self.organization_id, agent=self.agent, caller=self._caller)
+        try:
+            return await ask(request, known, Asker(origin, self._hear or deaf))
+        except BudgetReached as reached:
+            raise Fatal(str(reached), code="budget_reached") from None
 
     @property
     def cancelled(self) -> bool:

@@ -1,10 +1,14 @@
 """The connection of the current thread."""
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import psycopg
 from django.db import connection as django_connection
 from django.db import connections
+
+T = TypeVar("T")
 
 
 def first_row(sql: str, **parameters: Any) -> tuple[Any, ...] | None:
@@ -33,3 +37,15 @@ def release_connection() -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
+
+
+async def on_thread(work: Callable[..., T], *args: Any) -> T:
+    """Do what asks the database off the event loop; the thread keeps no connection when it is done."""
+
+    def done() -> T:
+        try:
+            return work(*args)
+        finally:
+            release_connection()
+
+    return await asyncio.to_thread(done)

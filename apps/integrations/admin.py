@@ -1,9 +1,16 @@
-"""Operators' pages for what the built-in tools write."""
+"""Operators' pages for what the built-in tools write, for language models and for the vault, which shows no secret."""
 
 from django.contrib import admin
 
 from apps.common.admin import ReadOnlyAdmin
-from apps.integrations.models import OutboxMessage
+from apps.integrations.models import (
+    CachedAnswer,
+    ModelProvider,
+    ModelSetting,
+    OrganizationKey,
+    OutboxMessage,
+    Secret,
+)
 
 
 @admin.register(OutboxMessage)
@@ -11,3 +18,37 @@ class OutboxMessageAdmin(ReadOnlyAdmin[OutboxMessage]):
     list_display = ["to", "subject", "organization", "run_id", "node", "created_at"]
     list_select_related = ["organization"]
     search_fields = ["to", "subject", "organization__slug"]
+
+
+@admin.register(ModelProvider)
+class ModelProviderAdmin(ReadOnlyAdmin[ModelProvider]):
+    list_display = ["name", "kind", "base_url", "organization", "created_at"]
+    list_select_related = ["organization"]
+    search_fields = ["name", "organization__slug"]
+
+
+@admin.register(ModelSetting)
+class ModelSettingAdmin(ReadOnlyAdmin[ModelSetting]):
+    list_display = ["name", "provider", "model", "is_default", "organization"]
+    list_select_related = ["provider", "organization"]
+    search_fields = ["name", "model", "organization__slug"]
+
+
+@admin.register(CachedAnswer)
+class CachedAnswerAdmin(ReadOnlyAdmin[CachedAnswer]):
+    list_display = ["digest", "organization", "created_at", "expires_at"]
+    list_select_related = ["organization"]
+
+
+@admin.register(Secret)
+class SecretAdmin(ReadOnlyAdmin[Secret]):
+    list_display = ["hint", "organization", "created_at", "changed_at"]
+    list_select_related = ["organization"]
+    exclude = ["wrapped", "sealed"]
+
+
+@admin.register(OrganizationKey)
+class OrganizationKeyAdmin(ReadOnlyAdmin[OrganizationKey]):
+    list_display = ["organization", "master", "created_at"]
+    list_select_related = ["organization"]
+    exclude = ["wrapped"]

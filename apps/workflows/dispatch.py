@@ -26,6 +26,9 @@ ENDED = " ended"
 MOST_HINTS = 2  # messages of one go for one queue: whoever hears one looks for work for all its idle slots
 HINT_SECONDS = 0.02  # between two goes; a message costs its reader more than a node, and the first waits for nothing
 WAKE_SECONDS = 0.02  # between two goes; what comes at an end waits for nothing
+TEXTS = "orchestra:texts:"  # and a run: what models have said so far, by node run
+TEXT_SECONDS = 600  # that it stays where nobody takes it away
+TEXT_PAUSE_SECONDS = 0.1  # between two goes
 MOST_WAITING = 10_000
 FINISH_SECONDS = 1.5  # that a process which ends waits for Redis
 
@@ -42,6 +45,11 @@ def hint(node_runs: Iterable[tuple[UUID, str]]) -> None:
 def wake(run: UUID, *, ended: bool = False) -> None:
     """Tells the watchers of a run that it has new events, and at once when these are its last."""
     _publishers().wakes.put({str(run): ENDED if ended else ""}, urgent=ended)
+
+
+def show_text(run: UUID, node_run: UUID, text: str) -> None:
+    """Shows the watchers of a run what a model has said so far to a node; an empty text takes it away."""
+    _publishers().texts.put({f"{run} {node_run}": text}, urgent=not text)
 
 
 class _Publisher:
@@ -102,6 +110,20 @@ def _send_wakes(runs: dict[str, str]) -> None:
     pipeline.execute()
 
 
+def _send_texts(texts: dict[str, str]) -> None:
+    pipeline = client().pipeline(transaction=False)
+    for place, text in texts.items():
+        run, node_run = place.split()
+        key = TEXTS + run
+        if text:
+            pipeline.hset(key, node_run, text)
+            pipeline.expire(key, TEXT_SECONDS)
+        else:
+            pipeline.hdel(key, node_run)
+        pipeline.publish(CHANNEL, run)
+    pipeline.execute()
+
+
 class _Publishers:
     """Those of one process."""
 
@@ -109,6 +131,7 @@ class _Publishers:
         self.pid = os.getpid()
         self.hints = _Publisher("hints", _send_hints, HINT_SECONDS)
         self.wakes = _Publisher("wakes", _send_wakes, WAKE_SECONDS)
+        self.texts = _Publisher("texts", _send_texts, TEXT_PAUSE_SECONDS)
 
 
 _lock = threading.Lock()

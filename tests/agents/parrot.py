@@ -13,9 +13,10 @@ class Parrot:
     def __init__(self, *replies: Message) -> None:
         self.replies, self.asked = list(replies), []
 
-    async def answer(self, request: Request) -> Reply:
+    async def answer(self, request: Request, hear: Any) -> Reply:
         self.asked.append(request)
         message = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        hear(message.content)
         return Reply(message=message, usage=Usage(input_tokens=10, output_tokens=5))
 
 

@@ -12,7 +12,7 @@ class Named:
     description = "Answers & asks."
     is_demo = False
 
-    async def answer(self, request):
+    async def answer(self, request, hear):
         """Never asked here."""
         raise NotImplementedError
 

@@ -10,14 +10,14 @@ from apps.agents.sdk import Agent
 from apps.common.errors import Fatal, NotFound
 from apps.common.json import JSON, dumps
 from apps.integrations import registry as tools
-from apps.integrations.language_models import Message, OfferedTool, Request, ToolCall, get
-from apps.integrations.language_models.scripted import Scripted
+from apps.integrations.language_models import Message, OfferedTool, Request, ToolCall
 
 
 class Assistant(Agent):
     """Does a task in words by asking a language model, which may call the tools it is given.
 
-    Without a model it asks `demo/scripted`, which needs no key and plays a model by rules.
+    Without a model it asks the organization's default; where none is set up that is `demo/scripted`, which needs no key
+    and plays a model by rules.
     """
 
     name = "assistant"
@@ -25,7 +25,7 @@ class Assistant(Agent):
 
     class Config(BaseModel):
         instructions: str = Field("", max_length=100_000, description="Who the model is to be and how it answers.")
-        model: str = Field(Scripted.name, description="The model that is asked where the node names none.")
+        model: str = Field("default", description="The model that is asked where the node names none.")
         tools: list[str] = Field(default=[], max_length=50, description="Names of the tools that it may call.")
         most_turns: int = Field(8, ge=1, le=25, description="How often the model is asked before this is given up.")
         options: dict[str, JsonValue] = Field(default={}, description="Settings of the model, such as temperature.")
@@ -44,14 +44,14 @@ class Assistant(Agent):
         tokens: int
 
     async def exec(self, task: Input, ctx: Context) -> Output:
-        model = get(ctx.model or self.config.model)
+        model = ctx.model or self.config.model
         offered = tuple(_offered(name) for name in self.config.tools)
         messages = _opening(self.config.instructions, task)
         tokens = 0
         for turn in range(1, self.config.most_turns + 1):
-            ctx.progress(None, f"Asks {model.name}" + (f", turn {turn}" if turn > 1 else ""))
+            ctx.progress(None, f"Asks {model}" + (f", turn {turn}" if turn > 1 else ""))
             request = Request(
-                model=model.name,
+                model=model,
                 messages=tuple(messages),
                 tools=offered,
                 options=self.config.options,
@@ -61,7 +61,7 @@ class Assistant(Agent):
             tokens += reply.usage.input_tokens + reply.usage.output_tokens
             if not reply.message.tool_calls:
                 return self.Output(
-                    text=reply.message.content, model=model.name, is_demo=model.is_demo, turns=turn, tokens=tokens
+                    text=reply.message.content, model=reply.model, is_demo=reply.is_demo, turns=turn, tokens=tokens
                 )
             messages.append(reply.message)
             messages += [await self._call(call, ctx) for call in reply.message.tool_calls]

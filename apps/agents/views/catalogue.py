@@ -62,7 +62,13 @@ def agent(request: PageRequest, name: str) -> HttpResponse:
 
 
 def _run(request: PageRequest, agent_type: AgentType, value: JSON) -> Outcome:
-    return execute(agent_type, value, organization_id=request.access.organization.pk, input_at=INPUT_AT)
+    return execute(
+        agent_type,
+        value,
+        organization_id=request.access.organization.pk,
+        input_at=INPUT_AT,
+        caller=request.access.actor,
+    )
 
 
 def _matches(agent_type: AgentType, wanted: str) -> bool:

@@ -2,6 +2,6 @@
 
 from apps.integrations.egress.fetching import Response, fetch
 from apps.integrations.egress.rules import EgressRefused
-from apps.integrations.egress.transport import client
+from apps.integrations.egress.transport import checked_transport, client
 
-__all__ = ["EgressRefused", "Response", "client", "fetch"]
+__all__ = ["EgressRefused", "Response", "checked_transport", "client", "fetch"]

@@ -26,7 +26,7 @@ def client() -> httpx.AsyncClient:
     There is nothing to close: the connections stay open for the next request.
     """
     return httpx.AsyncClient(
-        transport=_transport(),
+        transport=checked_transport(),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
@@ -101,7 +101,8 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 _transports: WeakKeyDictionary[asyncio.AbstractEventLoop, CheckedTransport] = WeakKeyDictionary()
 
 
-def _transport() -> CheckedTransport:
+def checked_transport() -> CheckedTransport:
+    """Give what carries the requests of this loop, for libraries that bring their own httpx client."""
     # Connections belong to the loop that opened them.
     loop = asyncio.get_running_loop()
     if loop not in _transports:

@@ -1,11 +1,20 @@
-"""Language models: what is said to one, what it answers, and the models that this process knows."""
+"""Language models: what is said to one, what it answers, and the models that are known."""
 
-from apps.integrations.language_models.asking import STEP, Conversation, ask, reply_in
+from apps.integrations.language_models.records import STEP, Conversation, ask_plainly, reply_in
 from apps.integrations.language_models.registry import LanguageModel, get, register
-from apps.integrations.language_models.shapes import Message, OfferedTool, Reply, Request, ToolCall, Usage
+from apps.integrations.language_models.shapes import (
+    Attachment,
+    Message,
+    OfferedTool,
+    Reply,
+    Request,
+    ToolCall,
+    Usage,
+)
 
 __all__ = [
     "STEP",
+    "Attachment",
     "Conversation",
     "LanguageModel",
     "Message",
@@ -14,7 +23,7 @@ __all__ = [
     "Request",
     "ToolCall",
     "Usage",
-    "ask",
+    "ask_plainly",
     "get",
     "register",
     "reply_in",

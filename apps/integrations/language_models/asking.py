@@ -1,58 +1,222 @@
-"""One question to a model, as it is recorded: what a run's journal keeps and what its page shows."""
+"""One question to a model, by all the rules: money, cache, retries, fallbacks; and the record that is kept of it.
 
-import time
+1. The name is resolved for the organization (`resolving`).
+2. An answer that was given before is given again, where the organization has switched that on.
+3. The most that the answer can cost is put aside (`accounting`); where a budget has not so much left, its rule decides.
+4. The model is asked, and asked again where that may help soon.
+5. Where it gives no answer its fallbacks are asked, one after the other.
+"""
+
+import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
+from uuid import UUID
 
-from apps.common.json import JSON
-from apps.integrations.language_models import registry
-from apps.integrations.language_models.shapes import Message, Reply, Request
+import structlog
 
-STEP = "model:"  # what the name of such a record begins with in a journal; the model's follows
+from apps.common.database import on_thread
+from apps.common.errors import Fatal, NotFound, Retryable
+from apps.common.json import JSON, dumps
+from apps.integrations.language_models import cache
+from apps.integrations.language_models.prices import USUAL_MOST_TOKENS
+from apps.integrations.language_models.records import Listener, deaf, record_of, said
+from apps.integrations.language_models.registry import Hear
+from apps.integrations.language_models.resolving import Found, resolve
+from apps.integrations.language_models.shapes import Reply, Request, Usage
+from apps.observability.models import Budget
+from apps.observability.services import accounting
+from apps.observability.services.accounting import BudgetReached, Figures, Origin
+
+TRIES = 3
+TRIES_BEFORE_A_FALLBACK = 2
+FIRST_REST = 0.5  # seconds, where the other side asked for none; twice as long each time
+LONGEST_REST = 30.0  # seconds between two tries; who asks for more is left to the node's retry policy
+NO_OTHER_HELPS = frozenset({"request_refused", "answer_too_large", "invalid_options"})  # another model refuses it too
+
+log = structlog.get_logger(__name__)
 
 
-@dataclass
-class Conversation:
-    """What has been said so far, so that a record holds only what is new."""
+class Gate(Protocol):
+    """What every call passes, such as a circuit breaker that all workers share."""
 
-    said: list[Message] = field(default_factory=list)
+    async def enter(self, model: str) -> None:
+        """Let the call out, or raise Retryable."""
 
-    def common_with(self, messages: Sequence[Message]) -> int:
-        """Count the first messages that have been said in an earlier question."""
-        pairs = zip(self.said, messages, strict=False)
-        return next((place for place, (old, new) in enumerate(pairs) if old != new), min(len(self.said), len(messages)))
-
-    def go_on(self, messages: Sequence[Message], reply: Reply) -> None:
-        """Add an answer to what it answered."""
-        self.said = [*messages, reply.message]
+    async def left(self, model: str, error: Exception | None) -> None:
+        """Note how the call ended."""
 
 
-async def ask(request: Request, known: int) -> JSON:
+class Open:
+    """A gate that lets everything through."""
+
+    async def enter(self, model: str) -> None:
+        """Do nothing."""
+
+    async def left(self, model: str, error: Exception | None) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """On whose behalf a question is asked, who hears the answer as it comes, and what the call passes on its way."""
+
+    origin: Origin
+    hear: Hear = deaf
+    gate: Gate = field(default_factory=Open)
+
+
+async def ask(request: Request, known: int, asker: Asker) -> JSON:
     """Ask the model and give the record: the messages after those that are known, the answer and what it took.
 
-    Raises NotFound for an unknown model, and whatever the model raises.
+    Raises NotFound for an unknown model, BudgetReached where no money is left and the budget says so, and what the
+    first model raised where neither it nor its fallbacks answered.
     """
-    model = registry.get(request.model)
-    began = time.monotonic()
-    reply = await model.answer(request)
-    record: dict[str, Any] = {
-        "model": model.name,
-        "is_demo": model.is_demo,
-        "messages": [_written(message) for message in request.messages[known:]],
-        "tools": [tool.name for tool in request.tools],
-        "options": request.options,
-        "reply": _written(reply.message),
-        "usage": reply.usage.model_dump(mode="json"),
-        "seconds": round(time.monotonic() - began, 3),
-    }
+    passed_over: list[dict[str, str]] = []
+    waiting, first_failure = [request.model], None
+    while waiting:
+        found = await _found(waiting.pop(0), asker, is_fallback=bool(passed_over))
+        if found is None:
+            continue
+        try:
+            record = await _ask_one(found, request, asker)
+            return {**record, **said(request, known), **({"passed_over": passed_over} if passed_over else {})}
+        except BudgetReached as reached:
+            waiting = _cheaper(reached, found, passed_over)
+            failure: Exception = reached
+        except (Retryable, Fatal) as error:
+            if isinstance(error, Fatal) and error.code in NO_OTHER_HELPS:
+                raise
+            waiting += found.fallbacks
+            failure = error
+        first_failure = first_failure or failure
+        passed_over.append({"model": found.name, "reason": str(failure)})
+        waiting = [name for name in waiting if name not in {one["model"] for one in passed_over}]
+    assert first_failure is not None  # noqa: S101 - for the type checker: the loop ends with a record or a failure
+    raise first_failure
+
+
+async def _found(name: str, asker: Asker, *, is_fallback: bool) -> Found | None:
+    """The model; None for a fallback that is not there any more."""
+    try:
+        return await on_thread(resolve, asker.origin.organization_id, name)
+    except NotFound:
+        if not is_fallback:
+            raise
+        log.warning("A fallback is unknown.", action="fallback_unknown", model=name)
+        return None
+
+
+def _cheaper(reached: BudgetReached, found: Found, passed_over: Sequence[dict[str, str]]) -> list[str]:
+    """The model that a budget names for when it is used up; raises where it names none that was not asked yet."""
+    budget = reached.shortage.budget
+    asked = {found.name, *(one["model"] for one in passed_over)}
+    if budget.at_cap != Budget.AtCap.CHEAPER or budget.cheaper_model in {"", *asked}:
+        raise reached
+    return [budget.cheaper_model]
+
+
+async def _ask_one(found: Found, request: Request, asker: Asker) -> dict[str, Any]:
+    """The record of one model's answer, without what was said to it."""
+    question = request.model_copy(update={"options": {**found.options, **request.options}})
+    digest = cache.digest_of(found.model.name, question) if found.cache_seconds else ""
+    if digest and (answer := await on_thread(cache.known_answer, asker.origin.organization_id, digest)):
+        return await _answered_before(found, answer, asker)
+    record = await _tried(found, question, asker)
+    if digest:
+        keep = cache.keep_answer
+        await on_thread(keep, asker.origin.organization_id, digest, record, found.cache_seconds)
     return record
 
 
-def reply_in(record: Any) -> Reply:
-    """Give the answer that a record holds."""
-    return Reply.model_validate({"message": record["reply"], "usage": record["usage"]})
+async def _answered_before(found: Found, record: Any, asker: Asker) -> dict[str, Any]:
+    usage = Usage.model_validate(record["usage"]).model_copy(update={"cost_micro_usd": 0})
+    asker.hear(record["reply"].get("content", ""))
+    note = partial(accounting.note_cached, model=found.name, served_by=found.model.name)
+    await on_thread(note, asker.origin, _figures(usage))
+    return {**record, "usage": usage.model_dump(mode="json"), "is_cached": True, "seconds": 0.0}
 
 
-def _written(message: Message) -> dict[str, Any]:
-    return message.model_dump(mode="json", exclude_defaults=True)
+async def _tried(found: Found, request: Request, asker: Asker) -> dict[str, Any]:
+    """Ask until there is an answer, for as long as that makes sense."""
+    tries = 1 if found.model.is_demo else TRIES_BEFORE_A_FALLBACK if found.fallbacks else TRIES
+    for number in range(1, tries + 1):
+        try:
+            return await _paid(found, request, asker)
+        except Retryable as error:
+            rest = FIRST_REST * 2**number * random.uniform(0.5, 1) if error.retry_after is None else error.retry_after  # noqa: S311
+            if number == tries or rest > LONGEST_REST or error.code == "circuit_open":
+                raise
+            log.info("A model is asked again.", action="model_again", model=found.model.name, code=error.code)
+            await asyncio.sleep(rest)
+    raise AssertionError("unreachable")
+
+
+async def _paid(found: Found, request: Request, asker: Asker) -> dict[str, Any]:
+    """One call: let out, paid for and noted."""
+    await asker.gate.enter(found.model.name)
+    is_capped = await on_thread(accounting.is_capped, asker.origin)
+    bounded, most = _bounded(found, request) if is_capped else (request, 0)
+    begin = partial(accounting.begin_call, model=found.name, most_micro_usd=most, seconds=found.seconds)
+    call = await on_thread(begin, asker.origin)
+    listener = Listener(asker.hear)
+    try:
+        reply = await _answer(found, bounded, listener)
+    except BaseException as error:
+        await _failed(call, found, asker, error)
+        raise
+    usage = _priced(found, reply.usage)
+    figures = _figures(usage, listener)
+    await on_thread(partial(accounting.end_call, call, figures, served_by=found.model.name))
+    await asker.gate.left(found.model.name, None)
+    return record_of(found.name, found.model, request, reply.model_copy(update={"usage": usage}), listener)
+
+
+async def _answer(found: Found, request: Request, listener: "Listener") -> Reply:
+    try:
+        async with asyncio.timeout(found.seconds):
+            return await found.model.answer(request, listener)
+    except TimeoutError:
+        message = f"{found.model.name} did not finish its answer within {found.seconds:g} s."
+        raise Retryable(message, code="timeout", in_doubt=True) from None
+
+
+async def _failed(call: UUID, found: Found, asker: Asker, error: BaseException) -> None:
+    """Note a call without an answer; what may have been made and billed counts as the most that it can have cost."""
+    is_refusal = isinstance(error, Retryable | Fatal) and not error.in_doubt
+    end = accounting.fail_call if is_refusal else accounting.lose_call
+    code = str(getattr(error, "code", type(error).__name__))
+    await asyncio.shield(on_thread(partial(end, call, error=code, served_by=found.model.name)))
+    if isinstance(error, Exception):
+        await asker.gate.left(found.model.name, error)
+
+
+def _bounded(found: Found, request: Request) -> tuple[Request, int | None]:
+    """The request with a bound for its answer, and the most that it can cost; None where nobody knows."""
+    if found.price is None:
+        return request, None
+    asked = request.options.get("max_tokens") or request.options.get("max_completion_tokens")
+    bound = (
+        asked if isinstance(asked, int) else min(found.price.most_output_tokens or USUAL_MOST_TOKENS, USUAL_MOST_TOKENS)
+    )
+    size = len(dumps(request.model_dump(mode="json")))
+    most = found.price.most(size, bound)
+    if isinstance(asked, int) or most == 0:
+        return request, most
+    return request.model_copy(update={"options": {**request.options, "max_tokens": bound}}), most
+
+
+def _priced(found: Found, usage: Usage) -> Usage:
+    if usage.cost_micro_usd:  # the model knows itself
+        return usage
+    if found.price is None:
+        return usage.model_copy(update={"is_priced": False})
+    return usage.model_copy(update={"cost_micro_usd": found.price.of(usage)})
+
+
+def _figures(usage: Usage, listener: Listener | None = None) -> Figures:
+    first = None if listener is None or listener.first is None else round(listener.first * 1000)
+    total = None if listener is None else round(listener.seconds * 1000)
+    return Figures(**usage.model_dump(), first_token_ms=first, total_ms=total)

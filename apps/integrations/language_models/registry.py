@@ -1,10 +1,14 @@
-"""The language models this process knows."""
+"""The language models that are there for every organization, because code brings them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from apps.common.registry import Registry
 from apps.integrations.language_models.shapes import Reply, Request
+
+DEFAULT = "default"  # the name of whichever model an organization has chosen
+WITHOUT_ANY = "demo/scripted"  # what is asked where none was chosen
+Hear = Callable[[str], None]  # is told each piece of an answer's text as it comes
 
 
 class LanguageModel(Protocol):
@@ -14,7 +18,7 @@ class LanguageModel(Protocol):
     description: str
     is_demo: bool
 
-    async def answer(self, request: Request) -> Reply:
+    async def answer(self, request: Request, hear: Hear) -> Reply:
         """Give the answer; raises Retryable where trying again may help, Fatal where not."""
 
 
@@ -29,6 +33,11 @@ def register(model: LanguageModel) -> None:
 def get(name: str) -> LanguageModel:
     """Give the model, or raises NotFound naming the nearest one."""
     return _models.get(name)
+
+
+def find(name: str) -> LanguageModel | None:
+    """Give the model; None where code brings no such one."""
+    return _models.find(name)
 
 
 def all() -> Iterator[LanguageModel]:  # noqa: A001 - reads as registry.all()

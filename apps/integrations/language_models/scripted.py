@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apps.common.errors import Fatal, Retryable
 from apps.common.validation import describe_failure
-from apps.integrations.language_models.registry import register
+from apps.integrations.language_models.registry import Hear, register
 from apps.integrations.language_models.shapes import Message, OfferedTool, Reply, Request, ToolCall, Usage
 
 MARK = "[demo]"
 CHARACTERS_OF_A_TOKEN = 4
 MOST_SENTENCES = 4
+WORDS_AT_A_TIME = 4
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]")
 ABOUT = re.compile(r"\b(?:about|of|on|in|for)\s+(.+)", re.IGNORECASE)
 
@@ -39,15 +40,24 @@ class Scripted:
     description = "Plays a language model by rules, without a key and without cost. Its answers are no advice."
     is_demo = True
 
-    async def answer(self, request: Request) -> Reply:
+    async def answer(self, request: Request, hear: Hear) -> Reply:
         """Give the answer after a moment; raises Retryable for as many attempts as the options ask for."""
         options = _options(request)
-        await asyncio.sleep(options.seconds)
+        await asyncio.sleep(options.seconds / 2)
         if request.attempt <= options.failures:
             raise Retryable("demo/scripted is overloaded: this attempt fails on purpose.", code="model_overloaded")
         wanted = _calls(request)
         message = Message(role="assistant", tool_calls=wanted) if wanted else _said(request.messages)
+        await _speak(message.content, hear, options.seconds / 2)
         return Reply(message=message, usage=_usage(request, message))
+
+
+async def _speak(text: str, hear: Hear, seconds: float) -> None:
+    """Say the text a few words at a time, as a model does that streams."""
+    words = text.split(" ")
+    for place in range(0, len(words), WORDS_AT_A_TIME):
+        await asyncio.sleep(seconds * WORDS_AT_A_TIME / max(len(words), WORDS_AT_A_TIME))
+        hear((" " if place else "") + " ".join(words[place : place + WORDS_AT_A_TIME]))
 
 
 def _options(request: Request) -> Options:

@@ -5,13 +5,14 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from apps.common.asyncio_loop import Cancelled
-from apps.common.database import release_connection
+from apps.common.database import on_thread, release_connection
 from apps.common.json import JSON
 from apps.integrations import registry
 from apps.integrations import services as tools
+from apps.integrations.language_models import Request
 from apps.observability.run_log import RunLog
 from apps.workflows.engine.spec import Node
 from apps.workflows.engine.states import NodeStatus
@@ -21,14 +22,13 @@ from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.admission import Admission
 from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
+from apps.workflows.services.model_calls import ask_for
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, workers
 from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import read_value
-
-T = TypeVar("T")
 
 
 class AttemptContext(NodeContext):
@@ -44,6 +44,7 @@ class AttemptContext(NodeContext):
         self._recorded: dict[int, tuple[str, JSON]] | None = None
         self._position = 0
         self._report: dict[str, Any] | None = None
+        self._told: list[dict[str, Any]] = []  # calls of language models
         self.deferral: Failed | None = None  # a call has found no room: the attempt is over, whatever its code does
         self._retries = row.attempt > 1 and (row.error or {}).get("code") != "circuit_open"  # that call never went out
         self._under_way: set[asyncio.Future[None]] = set()  # async calls
@@ -63,7 +64,7 @@ class AttemptContext(NodeContext):
         if known:
             return result
         made = await fn(*args)
-        return await _on_thread(self._record, position, name, made)
+        return await on_thread(self._record, position, name, made)
 
     def _next_position(self) -> int:
         # Here and not on a thread: steps that run beside each other are numbered in the order they were called in.
@@ -86,7 +87,7 @@ class AttemptContext(NodeContext):
 
     async def _arecorded_step(self, position: int, name: str) -> tuple[bool, JSON]:
         try:
-            return await _on_thread(self._recorded_step, position, name)
+            return await on_thread(self._recorded_step, position, name)
         except Deferred:
             await self._end_of_calls()
             raise
@@ -98,6 +99,26 @@ class AttemptContext(NodeContext):
         finally:
             release_connection()  # there are more slots than connections, and what comes next may take its time
         return result
+
+    async def _ask(self, request: Request, known: int) -> JSON:
+        try:
+            self._check_deferred()
+            record = await ask_for(self.row, self.agent, request, known)
+        except Deferred as deferred:
+            self.deferral = Failed(deferred.error)
+            await self._end_of_calls()
+            raise
+        self._tell_of_call(record)
+        return record
+
+    def _tell_of_call(self, record: JSON) -> None:
+        self._told.append(
+            {
+                "model": record["model"],
+                "seconds": record["seconds"],
+                **{name: record["usage"][name] for name in ("input_tokens", "output_tokens", "cost_micro_usd")},
+            }
+        )
 
     # ---- cancellation and time --------------------------------------------------------------------
 
@@ -123,19 +144,24 @@ class AttemptContext(NodeContext):
         """Writes what the node has told since the last call: its log and the latest report of progress."""
         self._lines.flush(self._holds)
         report, self._report = self._report, None
-        if report is not None and self.leases.is_wanted(self.row):
-            act_on_run(self.row.run_id, lambda transition: self._tell(transition, report), memory=self.leases.memory)
+        told, self._told = self._told, []
+        if (report or told) and self.leases.is_wanted(self.row):
+            act = partial(self._tell, report=report, calls=told)
+            act_on_run(self.row.run_id, act, memory=self.leases.memory)
 
     def _holds(self) -> bool:
         """Whether nobody has taken the node over, by the row and not by what this process believes."""
         with look() as tx:
             return self.row.id in workers.still_held(tx, {self.row.id: self.row.fence})
 
-    def _tell(self, transition: Transition, report: dict[str, Any]) -> None:
+    def _tell(self, transition: Transition, *, report: dict[str, Any] | None, calls: list[dict[str, Any]]) -> None:
         transition.read([self.row.id])
         current = transition.rows[self.row.id]
         if current.fence == self.row.fence and current.status is NodeStatus.RUNNING:
-            transition.tell("node.progress", current, **report)
+            for call in calls:
+                transition.tell("llm.called", current, **call)
+            if report is not None:
+                transition.tell("node.progress", current, **report)
 
     # ---- effects ----------------------------------------------------------------------------------
 
@@ -181,13 +207,13 @@ class AttemptContext(NodeContext):
             return result
         tool_ctx, admission = self.tool_context(call), self._admission(name, given)
         ainvoke = partial(tools.ainvoke, name, given, tool_ctx)
-        invoke = circuits.through_async(circuits.shared, admission.circuit, ainvoke, _on_thread)
+        invoke = circuits.through_async(circuits.shared, admission.circuit, ainvoke, on_thread)
         look_up = partial(tools.look_up, name, given, tool_ctx)
         planned = self._planned_call(call, name, given)
         async with self._admitted_async(admission):
             if planned is None:
-                return await _on_thread(self._record, step.position, step.name, await invoke())
-            return await effects.make_call_async(planned, invoke, look_up, step, _on_thread)
+                return await on_thread(self._record, step.position, step.name, await invoke())
+            return await effects.make_call_async(planned, invoke, look_up, step, on_thread)
 
     def _admission(self, name: str, given: JSON) -> Admission:
         tool = registry.get(name)
@@ -218,7 +244,7 @@ class AttemptContext(NodeContext):
         try:
             self._check_deferred()
             self._under_way.add(under_way)
-            await _on_thread(admission.enter)
+            await on_thread(admission.enter)
             yield
         except Deferred as deferred:
             self.deferral = Failed(deferred.error)
@@ -229,7 +255,7 @@ class AttemptContext(NodeContext):
             self._under_way.discard(under_way)
             under_way.set_result(None)
             if admission.concurrency is not None:
-                await _on_thread(admission.leave)
+                await on_thread(admission.leave)
 
     async def _end_of_calls(self) -> None:
         """Waits for the calls beside one that is deferred: given up on their way, their effects would be in doubt."""
@@ -242,15 +268,3 @@ class AttemptContext(NodeContext):
 
     def _planned_call(self, number: int, name: str, given: JSON) -> Call | None:
         return effects.planned_call(self.row, number, registry.get(name), given, self.on_unknown)
-
-
-async def _on_thread(work: Callable[..., T], *args: Any) -> T:
-    """Does what asks the database off the event loop; the thread keeps no connection when it is done."""
-
-    def done() -> T:
-        try:
-            return work(*args)
-        finally:
-            release_connection()
-
-    return await asyncio.to_thread(done)

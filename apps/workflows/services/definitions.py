@@ -10,7 +10,7 @@ from apps.agents.sdk import BaseNode
 from apps.common.errors import ErrorItem, Invalid
 from apps.common.json import JSON, dumps
 from apps.integrations import registry as tools
-from apps.integrations.language_models import registry as language_models
+from apps.integrations.language_models import resolving as language_models
 from apps.workflows.engine import dialects
 from apps.workflows.engine.compiler import Compiled, compile_definition
 from apps.workflows.engine.errors import DefinitionError, Issue
@@ -89,7 +89,7 @@ def known_names() -> Names:
         agents=frozenset(agent.name for agent in known),
         capabilities=frozenset(capability for agent in known for capability in agent.capabilities),
         tools=frozenset(tool.name for tool in tools.all()),
-        models=frozenset(model.name for model in language_models.all()),
+        models=_ModelNames(),
         workflows=_WorkflowNames(),
     )
 
@@ -97,6 +97,19 @@ def known_names() -> Names:
 def node_classes() -> dict[str, tuple[str, ...] | None]:
     """The node classes of the state-machine dialect, each with the targets it declares."""
     return {agent.name: agent.targets or None for agent in agents.all() if issubclass(agent.agent, BaseNode)}
+
+
+class _ModelNames(Collection[str]):
+    """The models that the organization can ask, looked up as definitions ask for them."""
+
+    def __contains__(self, name: object) -> bool:
+        return language_models.is_known(str(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(language_models.names())
+
+    def __len__(self) -> int:
+        return len(language_models.names())
 
 
 class _WorkflowNames(Collection[str]):

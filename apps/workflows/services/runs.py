@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from apps.accounts.models import Organization
@@ -87,8 +88,11 @@ def cancel_run(run: UUID, *, by: str) -> None:
     act_on_run(run, act)
 
 
-def pause_run(run: UUID, *, by: str) -> None:
-    """Lets running nodes finish and starts no further ones, until `resume_run`."""
+def pause_run(run: UUID, *, by: str, reason: str = "", account: UUID | None = None) -> None:
+    """Lets running nodes finish and starts no further ones, until `resume_run`.
+
+    `reason` says why in a sentence, and `account` names that of the budget which has too little left.
+    """
 
     def act(transition: Transition) -> None:
         if transition.run.status is RunStatus.PAUSED:
@@ -96,7 +100,8 @@ def pause_run(run: UUID, *, by: str) -> None:
         if transition.run.status in RUN_ENDED:
             raise _conflict("paused", transition.run.status)
         transition.run.status = RunStatus.PAUSED
-        transition.tell("run.paused", by=by)
+        facts: dict[str, Any] = {"reason": reason, "account": str(account) if account else ""}
+        transition.tell("run.paused", by=by, **{name: value for name, value in facts.items() if value})
 
     act_on_run(run, act)
 

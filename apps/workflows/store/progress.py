@@ -17,6 +17,7 @@ nesting, parent_id, parent_node_id, created_by, started_at, clock_timestamp() as
 """
 _READ_RUN = f"select {_RUN_COLUMNS} from workflows_run where id = %(run)s"
 _LOCK_RUN = f"{_READ_RUN} for update"
+_NAME_AND_CALLER = "select name, created_by from workflows_run where id = %(run)s"
 _RUN_OF_NODE = "select run_id from workflows_noderun where id = %(node)s"
 
 _NODE_COLUMNS = ", ".join(column.name for column in fields(NodeRow))
@@ -108,6 +109,12 @@ def run_of_node(tx: Transaction, node: UUID) -> UUID | None:
     """The run that a node run belongs to; None where there is none."""
     found: UUID | None = tx.value(_RUN_OF_NODE, node=node)
     return found
+
+
+def name_and_caller(tx: Transaction, run: UUID) -> tuple[str, str]:
+    """The name of a run's workflow, and who started it."""
+    row = tx.row(_NAME_AND_CALLER, run=run) or {}
+    return row.get("name", ""), row.get("created_by", "")
 
 
 def nodes(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, NodeRow]:

@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 
 from apps.accounts.services import expiry
+from apps.common import chores
 from apps.common.database import release_connection
 from apps.workflows.services import attempts, firing, recovery
 from apps.workflows.services.acting import act_on_run
@@ -32,6 +33,7 @@ RECOVERY_SECONDS = 1.0
 RECLAIM_SECONDS = 3.0
 FLUSH_SECONDS = 0.5
 TIDY_SECONDS = 600.0
+CHORE_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +61,7 @@ class WorkerRuntime:
             self._reclaim: RECLAIM_SECONDS,
             self._flush: FLUSH_SECONDS,
             self._tidy: TIDY_SECONDS,
+            self._do_chores: CHORE_SECONDS,
         }
         for loop, seconds in loops.items():
             threading.Thread(target=self._repeat, args=(loop, seconds), name=loop.__name__, daemon=True).start()
@@ -135,6 +138,10 @@ class WorkerRuntime:
             firing.forget_old_fires()
             if days := settings.ORCHESTRA_RETENTION_DAYS:
                 forget_old_runs(timedelta(days=days), go_on=self._may_tidy)
+
+    def _do_chores(self) -> None:
+        if self.liveness.leads:
+            chores.do_all()
 
     def _may_tidy(self) -> bool:
         return self.liveness.leads and not self.stopping.is_set()

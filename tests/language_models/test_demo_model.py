@@ -7,6 +7,7 @@ import pytest
 
 from apps.common.errors import Fatal, NotFound, Retryable
 from apps.integrations.language_models import Message, OfferedTool, Reply, Request, ToolCall, get
+from apps.integrations.language_models.records import deaf
 
 SEARCH = OfferedTool(
     name="demo.search",
@@ -20,7 +21,7 @@ def ask(*messages: tuple[str, str], tools: tuple[OfferedTool, ...] = (), attempt
     request = Request(
         model="demo/scripted", messages=said, tools=tools, options={"seconds": 0, **options}, attempt=attempt
     )
-    return asyncio.run(get("demo/scripted").answer(request))
+    return asyncio.run(get("demo/scripted").answer(request, deaf))
 
 
 def test_the_same_question_has_the_same_answer_and_it_is_marked() -> None:
@@ -54,7 +55,7 @@ def test_it_asks_for_each_tool_once_and_answers_out_of_what_they_say() -> None:
         tools=(SEARCH,),
         options={"seconds": 0},
     )
-    answer = asyncio.run(get("demo/scripted").answer(request))
+    answer = asyncio.run(get("demo/scripted").answer(request, deaf))
 
     query = {"query": "Research the history of tea"}
     assert wanted.message.tool_calls == (ToolCall(id="call_1", name="demo.search", arguments=query),)

@@ -1,4 +1,4 @@
-"""What was seen of runs: plain ids and no foreign keys, so that everything may write here."""
+"""The log of runs."""
 
 from django.db import models
 from django.db.models.functions import Now

@@ -1,0 +1,277 @@
+"""OpenAI's chat completions, which most providers and local servers speak: asked over HTTP, answered as a stream.
+
+https://platform.openai.com/docs/api-reference/chat (the request, and the chunks of a streamed answer).
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from apps.common.errors import BadRequest, Fatal, Retryable, TooLarge
+from apps.common.json import dumps, loads
+from apps.integrations.egress import client
+from apps.integrations.language_models.provider_errors import refusal
+from apps.integrations.language_models.registry import Hear
+from apps.integrations.language_models.shapes import Attachment, Message, Reply, Request, ToolCall, Usage
+
+SILENCE_SECONDS = 60.0  # without a byte, after which nobody is there any more
+MOST_ANSWER_BYTES = 8 * 1024 * 1024
+MOST_REFUSAL_BYTES = 64 * 1024
+LAST_STATUS = 600
+ENDS: Mapping[str, Any] = {"length": "length", "content_filter": "filter"}
+
+
+@dataclass
+class OpenAIChat:
+    """A model behind an address that speaks this protocol."""
+
+    name: str  # `<provider>/<model>`, in errors and records
+    model: str
+    base_url: str
+    key: str = field(repr=False, default="")
+    description: str = ""
+    is_demo: bool = False
+
+    async def answer(self, request: Request, hear: Hear) -> Reply:
+        """Give the answer, and tell each piece of its text; raises Retryable or Fatal as `provider_errors` says.
+
+        A connection that breaks off, an answer that cannot be read and a minute of silence are Retryable.
+        """
+        try:
+            async with self._asked(request) as response:
+                return await Reading(self.name, hear).read(_chunks(response, self.name))
+        except httpx.TimeoutException:
+            message = f"{self.name} said nothing for {SILENCE_SECONDS:g} s."
+            raise Retryable(message, code="timeout", in_doubt=True) from None
+        except httpx.InvalidURL as error:
+            raise Fatal(f"The address of {self.name} cannot be used: {error}.", code="invalid_address") from None
+        except httpx.TransportError as error:
+            message = f"The connection to {self.name} failed: {str(error) or type(error).__name__}."
+            raise Retryable(message, code="connection_failed", in_doubt=True) from None
+
+    def _asked(self, request: Request) -> "_Response":
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        url = f"{self.base_url.rstrip('/')}/chat/completions"
+        return _Response(self.name, url, headers, body(self.model, request))
+
+
+@dataclass
+class _Response:
+    """The answer to a request while it comes; refusals are raised."""
+
+    name: str
+    url: str
+    headers: Mapping[str, str]
+    content: Mapping[str, Any]
+    _response: httpx.Response | None = None
+
+    async def __aenter__(self) -> httpx.Response:
+        session = client()
+        patience = httpx.Timeout(SILENCE_SECONDS, connect=10)
+        headers = {**self.headers, "Content-Type": "application/json"}
+        content = dumps(self.content)
+        sent = session.build_request("POST", self.url, headers=headers, content=content, timeout=patience)
+        self._response = response = await session.send(sent, stream=True)
+        if response.status_code != HTTPStatus.OK:
+            words = await _start_of(response)
+            await response.aclose()
+            raise refusal(self.name, response.status_code, _words(words), response.headers)
+        return response
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._response is not None:
+            await self._response.aclose()
+
+
+def body(model: str, request: Request) -> dict[str, Any]:
+    """Give the request as the protocol has it, to be answered as a stream that ends with the usage."""
+    asked: dict[str, Any] = {
+        **request.options,
+        "model": model,
+        "messages": [_message(message) for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if request.tools:
+        asked["tools"] = [{"type": "function", "function": tool.model_dump()} for tool in request.tools]
+    if request.output_schema is not None:
+        schema = {"name": "answer", "schema": request.output_schema}
+        asked["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return asked
+
+
+def _message(message: Message) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.attachments:
+        said["content"] = [{"type": "text", "text": message.content}, *map(_attached, message.attachments)]
+    if message.tool_calls:
+        said["tool_calls"] = [_call(call) for call in message.tool_calls]
+        said["content"] = message.content or None
+    if message.tool_call_id:
+        said["tool_call_id"] = message.tool_call_id
+    return said
+
+
+def _attached(file: Attachment) -> dict[str, Any]:
+    url = f"data:{file.media_type};base64,{file.data}"
+    if file.media_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "file", "file": {"filename": file.name, "file_data": url}}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    arguments = call.invalid if call.invalid is not None else dumps(call.arguments).decode()
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+class Reading:
+    """An answer as it is put together from its chunks."""
+
+    def __init__(self, name: str, hear: Hear) -> None:
+        self.name, self.hear = name, hear
+        self.texts: list[str] = []
+        self.calls: dict[int, dict[str, str]] = {}
+        self.usage: Mapping[str, Any] = {}
+        self.ended: str | None = None
+
+    async def read(self, chunks: AsyncIterator[Any]) -> Reply:
+        """Give the answer when it is complete; raises Retryable where it never is, or cannot be read."""
+        async for chunk in chunks:
+            self._take(chunk)
+        if self.ended is None:
+            raise Retryable(f"{self.name} broke off in the middle of its answer.", code="answer_cut", in_doubt=True)
+        return reply_of("".join(self.texts), list(self.calls.values()), self.usage, self.ended)
+
+    def _take(self, chunk: Any) -> None:
+        if not isinstance(chunk, dict):
+            raise _unreadable(self.name, chunk)
+        if error := chunk.get("error"):
+            raise refusal(self.name, _status(error), json.dumps(error), {})
+        self.usage = chunk.get("usage") or self.usage
+        try:
+            for choice in chunk.get("choices") or ():
+                self._take_choice(choice)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise _unreadable(self.name, chunk) from None
+
+    def _take_choice(self, choice: Mapping[str, Any]) -> None:
+        said = choice.get("delta") or choice.get("message") or {}
+        if text := said.get("content"):
+            self.texts.append(str(text))
+            self.hear(str(text))
+        for place, call in enumerate(said.get("tool_calls") or ()):
+            known = self.calls.setdefault(int(call.get("index", place)), {"id": "", "name": "", "arguments": ""})
+            function = call.get("function") or {}
+            known["id"] = call.get("id") or known["id"]
+            known["name"] += function.get("name") or ""
+            known["arguments"] += function.get("arguments") or ""
+        self.ended = choice.get("finish_reason") or self.ended
+
+
+def reply_of(text: str, calls: list[dict[str, str]], usage: Mapping[str, Any], ended: str) -> Reply:
+    """Give the answer from its parts, as the protocol names them."""
+    wanted = tuple(_wanted(place, call) for place, call in enumerate(calls))
+    message = Message(role="assistant", content=_clean(text), tool_calls=wanted)
+    return Reply(message=message, usage=usage_of(usage), ended=ENDS.get(ended, "complete"))
+
+
+def usage_of(said: Mapping[str, Any]) -> Usage:
+    """Give the tokens that a provider counted."""
+    asked, answered = said.get("prompt_tokens_details") or {}, said.get("completion_tokens_details") or {}
+    return Usage(
+        input_tokens=_count(said.get("prompt_tokens")),
+        output_tokens=_count(said.get("completion_tokens")),
+        cached_tokens=_count(asked.get("cached_tokens")),
+        reasoning_tokens=_count(answered.get("reasoning_tokens")),
+    )
+
+
+def _wanted(place: int, call: Mapping[str, str]) -> ToolCall:
+    """A call of a tool; what is no JSON object is kept as it came, to be told to the model."""
+    identifier = call["id"] or f"call_{place + 1}"
+    try:
+        arguments = loads(call["arguments"] or "{}")
+    except (BadRequest, TooLarge):
+        arguments = None
+    if not isinstance(arguments, dict):
+        return ToolCall(id=identifier, name=call["name"], invalid=_clean(call["arguments"]))
+    return ToolCall(id=identifier, name=call["name"], arguments=arguments)
+
+
+def _clean(text: str) -> str:
+    """The text without halves of surrogate pairs, which have no place in UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _chunks(response: httpx.Response, name: str) -> AsyncIterator[Any]:
+    is_stream = "text/event-stream" in response.headers.get("content-type", "")
+    return _events(response, name) if is_stream else _whole(response, name)
+
+
+async def _events(response: httpx.Response, name: str) -> AsyncIterator[Any]:
+    """The chunks of a stream of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    async for line in _lines(response, name):
+        if line.startswith("data:") and (data := line[5:].strip()) != "[DONE]":
+            yield _parsed(data, name)
+
+
+async def _lines(response: httpx.Response, name: str) -> AsyncIterator[str]:
+    """The lines of an answer, which may not be longer than memory is for it."""
+    size, rest = 0, ""
+    async for text in response.aiter_text():
+        size += len(text)
+        if size > MOST_ANSWER_BYTES:
+            raise Fatal(f"{name} answered more than {MOST_ANSWER_BYTES} bytes.", code="answer_too_large")
+        *lines, rest = (rest + text).replace("\r\n", "\n").split("\n")
+        for line in lines:
+            yield line
+    yield rest
+
+
+async def _whole(response: httpx.Response, name: str) -> AsyncIterator[Any]:
+    """The answer of a server that does not stream, as one chunk."""
+    yield _parsed((await _start_of(response, MOST_ANSWER_BYTES)).decode("utf-8", "replace"), name)
+
+
+async def _start_of(response: httpx.Response, most: int = MOST_REFUSAL_BYTES) -> bytes:
+    content = bytearray()
+    async for piece in response.aiter_bytes():
+        content += piece
+        if len(content) > most:
+            break
+    return bytes(content[:most])
+
+
+def _parsed(data: str, name: str) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise _unreadable(name, data) from None
+
+
+def _unreadable(name: str, said: Any) -> Retryable:
+    return Retryable(f"{name} answered what cannot be read: {str(said)[:200]}", code="answer_unreadable", in_doubt=True)
+
+
+def _words(content: bytes) -> str:
+    """What a refusal says, out of the JSON that it mostly comes in."""
+    text = content.decode("utf-8", "replace")
+    try:
+        said = json.loads(text)
+        error = said.get("error", said)
+        return f"{error.get('code') or ''} {error['message']}".strip()
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        return text
+
+
+def _status(error: Any) -> int:
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and HTTPStatus.BAD_REQUEST <= code < LAST_STATUS else 500
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0

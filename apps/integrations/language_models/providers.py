@@ -1,0 +1,45 @@
+"""Who serves language models, and how to speak to them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+OPENAI = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of provider; `base_url` is where it is, empty where the person says or litellm knows."""
+
+    name: str
+    label: str
+    base_url: str = ""
+    speaks_openai: bool = True
+    needs_key: bool = True
+    hint: str = ""
+
+
+OWN = "openai_compatible"
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("openai", "OpenAI", OPENAI),
+        Kind("anthropic", "Anthropic", speaks_openai=False),
+        Kind("gemini", "Google Gemini", speaks_openai=False),
+        Kind("mistral", "Mistral", "https://api.mistral.ai/v1"),
+        Kind("groq", "Groq", "https://api.groq.com/openai/v1"),
+        Kind("openrouter", "OpenRouter", "https://openrouter.ai/api/v1"),
+        Kind("deepseek", "DeepSeek", "https://api.deepseek.com/v1"),
+        Kind("xai", "xAI", "https://api.x.ai/v1"),
+        Kind("together_ai", "Together AI", "https://api.together.xyz/v1"),
+        Kind("fireworks_ai", "Fireworks AI", "https://api.fireworks.ai/inference/v1"),
+        Kind("cohere_chat", "Cohere", speaks_openai=False),
+        Kind(
+            OWN,
+            "Another that speaks OpenAI's protocol",
+            needs_key=False,
+            hint="A server of your own (Ollama, vLLM, LM Studio) or a gateway, such as http://127.0.0.1:11434/v1. "
+            "The operator allows an address that is not public with ORCHESTRA_EGRESS_ALLOW.",
+        ),
+    )
+}

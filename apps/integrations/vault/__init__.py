@@ -1,0 +1,1 @@
+"""The vault: how secrets are sealed. `services.secrets` keeps and opens them."""

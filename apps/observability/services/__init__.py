@@ -1,0 +1,1 @@
+"""Accounting for what language models cost."""
