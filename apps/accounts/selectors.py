@@ -7,7 +7,7 @@ import orjson
 from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django_scopes import scopes_disabled
+from django_scopes import get_scope, scopes_disabled
 
 from apps.accounts.models import ApiKey, Invitation, Membership, Organization, Role, User
 from apps.common.database import first_row
@@ -35,6 +35,12 @@ def api_key_by_public_id(public_id: str) -> ApiKey | None:
     key.scopes = orjson.loads(key.scopes)  # Django leaves reading JSON to the field
     key.organization = Organization.from_db(connection.alias, _ORGANIZATION_FIELDS, row[len(_KEY_FIELDS) :])
     return key
+
+
+def organization_in_scope() -> UUID | None:
+    """Give the id of the organization whose rows can be seen here; None outside of any scope."""
+    found = get_scope().get("organization")
+    return found.pk if isinstance(found, Organization) else found
 
 
 def memberships_of(user_id: UUID) -> Sequence[Membership]:

@@ -39,7 +39,7 @@ class ToolsView(OrganizationView):
     def get(self, request: Request) -> Response:
         """List the tools by name, with what they take and give."""
         effect = self.query_values["effect"]
-        tools = (tool for tool in registry.all() if effect in {None, tool.effect})
+        tools = (tool for tool in registry.all(self.access.organization.pk) if effect in {None, tool.effect})
         return paginate_by_name(tools, request, name=lambda tool: tool.name, serialize=tool_json)
 
 
@@ -49,7 +49,7 @@ class ToolView(OrganizationView):
     @extend_schema(responses={200: ToolSerializer}, operation_id="get_tool")
     def get(self, _request: Request, name: str) -> Response:
         """Show one tool with what it takes and gives."""
-        return Response(tool_json(registry.get(name)))
+        return Response(tool_json(registry.get(name, self.access.organization.pk)))
 
 
 class InvokeToolView(OrganizationView):
@@ -65,7 +65,7 @@ class InvokeToolView(OrganizationView):
         A call that fails is an answer with the status `failed` and the reason; only a request that cannot be
         understood is an error.
         """
-        tool = registry.get(name)
+        tool = registry.get(name, self.access.organization.pk)
         asked = checked(InvokeSerializer, request)
         if HEADER not in request.headers:
             return Response(self._call(tool, asked, key=None)[1])

@@ -45,7 +45,7 @@ class Assistant(Agent):
 
     async def exec(self, task: Input, ctx: Context) -> Output:
         model = ctx.model or self.config.model
-        offered = tuple(_offered(name) for name in self.config.tools)
+        offered = tuple([await _offered(name, ctx) for name in self.config.tools])
         messages = _opening(self.config.instructions, task)
         tokens = 0
         for turn in range(1, self.config.most_turns + 1):
@@ -78,8 +78,8 @@ class Assistant(Agent):
             return _answer(call, {"error": str(refused)})
 
 
-def _offered(name: str) -> OfferedTool:
-    tool = tools.get(name)
+async def _offered(name: str, ctx: Context) -> OfferedTool:
+    tool = await tools.aget(name, ctx.organization_id)
     return OfferedTool(name=tool.name, description=tool.description, parameters=tool.input_schema)
 
 

@@ -21,7 +21,7 @@ def invoke(name: str, input: JSON, ctx: ToolContext, *, timeout: float | None = 
        the tool's timeout (or the shorter `timeout`) end it: Cancelled, Retryable `timeout`.
     3. The result is checked against the output schema: Fatal `invalid_output`.
     """
-    tool = registry.get(name)
+    tool = registry.get(name, ctx.organization_id)
     arguments = _arguments(tool, input, ctx)
     return tool.result(_called(tool, tool.function, arguments, _seconds(tool, timeout), ctx))
 
@@ -31,7 +31,7 @@ def look_up(name: str, input: JSON, ctx: ToolContext) -> JSON:  # noqa: A002
 
     Whatever else is raised says that nobody knows still. It is bounded and checked like the call itself.
     """
-    tool = registry.get(name)
+    tool = registry.get(name, ctx.organization_id)
     if tool.lookup is None:
         raise Fatal(f"Tool '{name}' has no lookup.", code="no_lookup")
     wanted = inspect.signature(tool.lookup).parameters
@@ -41,7 +41,7 @@ def look_up(name: str, input: JSON, ctx: ToolContext) -> JSON:  # noqa: A002
 
 async def ainvoke(name: str, input: JSON, ctx: ToolContext, *, timeout: float | None = None) -> JSON:  # noqa: A002, ASYNC109
     """Do what `invoke` does, awaited; a sync tool then runs in a thread beside the loop."""
-    tool = registry.get(name)
+    tool = await registry.aget(name, ctx.organization_id)
     arguments = _arguments(tool, input, ctx)
     if not tool.is_async:
         return tool.result(await asyncio.to_thread(_on_a_thread, tool, arguments))

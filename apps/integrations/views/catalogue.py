@@ -37,7 +37,7 @@ REPEATS = {
 def catalogue(request: PageRequest) -> HttpResponse:
     """List the tools; htmx asks for the list alone while somebody types."""
     wanted, effect = request.GET.get("q", "").strip(), request.GET.get("effect", "")
-    everything = sorted(registry.all(), key=lambda one: one.name.casefold())
+    everything = sorted(registry.all(request.access.organization.pk), key=lambda one: one.name.casefold())
     found = [one for one in everything if _matches(one, wanted) and effect in {"", one.effect}]
     context = {
         "tools": [(one, EFFECTS[one.effect]) for one in found],
@@ -54,7 +54,7 @@ def catalogue(request: PageRequest) -> HttpResponse:
 @page()
 def tool(request: PageRequest, name: str) -> HttpResponse:
     """Show a tool with what it takes and gives, or call it once."""
-    shown = registry.get(name)
+    shown = registry.get(name, request.access.organization.pk)
     if request.method == "POST":
         request.access.require(Capability.RUN)
         refuse_excess(limits.hit([bucket("run", f"caller:{request.user.pk}")]))

@@ -44,10 +44,13 @@ def handler_of(spec: Node, organization_id: UUID | None = None) -> str:
     """What a worker has to have for the node: `set`, `agent:echo@1`, `agent:can:greet`, `tool:http.request@1`.
 
     There is no major where this process does not have the agent or tool itself: any worker that has it will do.
+    A tool that only an organization has is `tool:mcp.*`, as any worker can look it up that knows where.
     """
     if isinstance(spec, AgentNode):
         return _agent_handler(spec, organization_id)
     if isinstance(spec, ToolNode):
+        if source := tools.source_of(spec.tool):
+            return f"tool:{source.prefix}*"
         return _with_major("tool", spec.tool, tools.find(spec.tool))
     return spec.type
 
@@ -82,6 +85,7 @@ def _served(*_changes: int) -> frozenset[str]:
         names |= {f"agent:can:{capability}" for capability in agent.capabilities}
     for tool in tools.all():
         names |= _majors("tool", tool.name, tool.majors)
+    names |= {f"tool:{source.prefix}*" for source in tools.sources()}
     return frozenset(names)
 
 

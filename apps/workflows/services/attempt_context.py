@@ -205,18 +205,18 @@ class AttemptContext(NodeContext):
         known, result = await self._arecorded_step(step.position, step.name)
         if known:
             return result
-        tool_ctx, admission = self.tool_context(call), self._admission(name, given)
+        tool_ctx, admission = self.tool_context(call), await on_thread(self._admission, name, given)
         ainvoke = partial(tools.ainvoke, name, given, tool_ctx)
         invoke = circuits.through_async(circuits.shared, admission.circuit, ainvoke, on_thread)
         look_up = partial(tools.look_up, name, given, tool_ctx)
-        planned = self._planned_call(call, name, given)
+        planned = await on_thread(self._planned_call, call, name, given)
         async with self._admitted_async(admission):
             if planned is None:
                 return await on_thread(self._record, step.position, step.name, await invoke())
             return await effects.make_call_async(planned, invoke, look_up, step, on_thread)
 
     def _admission(self, name: str, given: JSON) -> Admission:
-        tool = registry.get(name)
+        tool = registry.get(name, self.organization_id)
         is_retry, self._retries = self._retries, False  # only the first call that the journal does not answer
         return Admission(
             circuit=(self.organization_id, tool.circuit_of(given)),
@@ -267,4 +267,4 @@ class AttemptContext(NodeContext):
             raise Deferred(self.deferral.error)
 
     def _planned_call(self, number: int, name: str, given: JSON) -> Call | None:
-        return effects.planned_call(self.row, number, registry.get(name), given, self.on_unknown)
+        return effects.planned_call(self.row, number, registry.get(name, self.organization_id), given, self.on_unknown)

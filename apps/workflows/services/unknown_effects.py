@@ -81,7 +81,7 @@ def _checked(effect: Effect, decision: str, result: JSON) -> JSON:
             raise _wrong("/result", "not_allowed", "A result goes with the decision 'happened' only.", "Leave it out.")
         return None
     try:
-        return registry.get(effect.tool).result(result) if effect.tool else result
+        return registry.get(effect.tool, effect.organization_id).result(result) if effect.tool else result
     except NotFound:
         return result  # a tool of a plugin that is not installed here
     except (Fatal, NotJson) as error:

@@ -11,15 +11,15 @@ from apps.integrations.tools import Tool
 class Command(OrchestraCommand):
     help = "Shows and tries the tools that workflows and agents can use."
 
-    @subcommand(organization=False)
+    @subcommand()
     def list_(self) -> None:
         """List the tools by name."""
-        self.table(map(self._row, registry.all()), ["name", "effect", "description"])
+        self.table(map(self._row, registry.all(self.organization.pk)), ["name", "effect", "description"])
 
-    @subcommand(argument("name", metavar="NAME"), organization=False)
+    @subcommand(argument("name", metavar="NAME"))
     def show(self, name: str) -> None:
         """Show a tool with what it takes and gives."""
-        self.show_value(tool_json(registry.get(name)))
+        self.show_value(tool_json(registry.get(name, self.organization.pk)))
 
     @subcommand(
         argument("name", metavar="NAME"),
@@ -28,7 +28,8 @@ class Command(OrchestraCommand):
     )
     def invoke(self, name: str, input: str, timeout: float) -> None:  # noqa: A002 - its argument
         """Call a tool and print its output."""
-        outcome = call(registry.get(name), read_document(input), organization_id=self.organization.pk, timeout=timeout)
+        tool = registry.get(name, self.organization.pk)
+        outcome = call(tool, read_document(input), organization_id=self.organization.pk, timeout=timeout)
         if outcome.error:
             self.fail(f"{outcome.error['message']} ({outcome.error['code']})")
         self.print_json(outcome.output)
