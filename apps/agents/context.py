@@ -2,7 +2,9 @@
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +17,20 @@ from apps.integrations import language_models
 from apps.integrations import services as tools
 from apps.integrations.language_models import Conversation, Reply, Request, ask_plainly
 from apps.integrations.tools import Log, ToolContext, never
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person has decided: `decision` is `approve` or `reject`."""
+
+    decision: str
+    comment: str = ""
+    by: str = ""
+
+    @property
+    def is_approved(self) -> bool:
+        """Tell whether it may be done."""
+        return self.decision == "approve"
 
 
 class Context(ABC):
@@ -34,6 +50,7 @@ class Context(ABC):
     attempt: int = 1
     model: str | None = None
     agent: str = ""  # its name
+    depth: int = 0  # of agents that ask agents
     log: Log
 
     @abstractmethod
@@ -106,6 +123,32 @@ class Context(ABC):
         reply = language_models.reply_in(record)
         conversation.go_on(request.messages, reply)
         return reply
+
+    async def aask_person(self, message: str, payload: JSON, assignees: Sequence[str] = ()) -> Decision:  # noqa: ARG002
+        """Ask a person whether something may be done, and wait for as long as that takes.
+
+        The decision holds for this very `payload`. In a run the node waits, without holding a worker; what it has done
+        before is not done again. Raises Fatal `nobody_to_ask` outside of a run.
+        """
+        raise Fatal("Outside of a run nobody can be asked to approve this.", code="nobody_to_ask")
+
+    async def arun_workflow(self, name: str, input: JSON) -> JSON:  # noqa: A002, ARG002
+        """Run a workflow of the organization and give its output, recorded like a `step`: it is started once.
+
+        Raises NotFound for an unknown workflow, Fatal for input that does not fit and for a run that fails, and Fatal
+        `no_run` outside of a run.
+        """
+        raise Fatal(f"Outside of a run the workflow '{name}' cannot be run.", code="no_run")
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """Have another agent work in this context, and be who one was afterwards."""
+        before = self.agent, self.model
+        self.model, self.depth = None, self.depth + 1
+        try:
+            yield
+        finally:
+            (self.agent, self.model), self.depth = before, self.depth - 1
 
     async def _ask(self, request: Request, known: int) -> JSON:
         """The record of an answer, see `language_models.records`; outside of any organization nobody counts it."""

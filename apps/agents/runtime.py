@@ -1,5 +1,6 @@
 """Running one agent once: Input in, prep -> exec -> post, Output out."""
 
+import asyncio
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,11 @@ def run_agent(
     made = agent_type.make(check_config(agent_type, config))
     task = _checked(agent_type.input, input, f"agent '{agent_type.name}'")
     return _result(agent_type, _live(made, task, ctx))
+
+
+async def arun_agent(agent: str | AgentType, input: JSON, ctx: Context) -> Result:  # noqa: A002
+    """Do what `run_agent` does, for async code."""
+    return await asyncio.to_thread(run_agent, agent, input, ctx)
 
 
 def check_config(agent_type: AgentType, config: dict[str, Any] | None) -> Any:

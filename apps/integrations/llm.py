@@ -5,6 +5,7 @@ egress rules, its keys are passed with each call, and its telemetry, callbacks, 
 """
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator
@@ -12,8 +13,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
-
-import httpx
 
 from apps.common.errors import Fatal, Retryable
 from apps.integrations.egress import EgressRefused, checked_transport
@@ -50,7 +49,7 @@ class LiteLLMChat:
         litellm = await asyncio.to_thread(_litellm)
         try:
             answer = await litellm.acompletion(**self._asked(request))
-            return await Reading(self.name, hear).read(_chunks(answer))
+            return await Reading(self.name, hear, request).read(_chunks(answer))
         except (Fatal, Retryable):
             raise
         except litellm.exceptions.Timeout:
@@ -78,8 +77,7 @@ class LiteLLMChat:
                 return cause
             cause = cause.__cause__ or cause.__context__
         status = getattr(error, "status_code", None)
-        response = getattr(error, "response", None)
-        headers = dict(response.headers) if isinstance(response, httpx.Response) else {}
+        headers = getattr(error, "litellm_response_headers", None) or {}
         return refusal(self.name, status if isinstance(status, int) else 500, str(error), headers)
 
 
@@ -101,6 +99,7 @@ def _litellm() -> Any:
         os.environ.setdefault("LITELLM_MODE", "PRODUCTION")  # else it reads a .env file
         import litellm  # noqa: PLC0415
 
+        logging.getLogger("LiteLLM").setLevel(logging.WARNING)
         litellm.telemetry = False
         litellm.suppress_debug_info = True
         litellm.disable_aiohttp_transport = True

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from apps.agents.context import LocalContext
+from apps.agents.llm.prompt import RULE, block
 from apps.agents.runtime import run_agent
 from apps.common.errors import Fatal
 from apps.integrations import registry as tools
@@ -52,8 +53,8 @@ def test_the_model_reads_the_instructions_the_task_and_what_was_found_before() -
     run(parrot, {"task": "Judge", "context": ["A text", {"text": "A report"}, {"n": 1}]}, instructions="Be strict.")
 
     system, user = parrot.asked[0].messages
-    assert system.content == "Be strict."
-    assert user.content == 'Judge\n\nA text\n\nA report\n\n{"n":1}'
+    assert system.content == f"Be strict.\n\n{RULE}"
+    assert user.content == "\n\n".join(["Judge", block("A text"), block("A report"), block('{"n":1}')])
 
 
 def test_a_tool_that_it_was_given_is_called_and_its_answer_told(shout: str) -> None:
@@ -81,7 +82,7 @@ def test_a_model_that_only_asks_for_tools_is_given_up(shout: str) -> None:
     with pytest.raises(Fatal) as raised:
         run(Parrot(wants(shout, text="x")), tools=[shout], most_turns=3)
 
-    assert raised.value.code == "too_many_turns"
+    assert raised.value.code == "limit_turns"
 
 
 def test_without_a_model_the_demo_model_answers() -> None:

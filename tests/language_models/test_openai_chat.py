@@ -93,6 +93,17 @@ def test_tools_are_asked_for_with_their_arguments(desk: Desk, server: ChatServer
     assert (second.id, second.arguments) == ("c1", {})
 
 
+def test_tools_have_plain_names_on_the_way_and_their_own_at_both_ends(desk: Desk, server: ChatServer) -> None:
+    server.answer = lambda _: Answer("", calls=[("crm_find", "{}"), ("crm_find_2", "{}")])
+    desk.setting(desk.provider(server))
+    tools = tuple(LOOK_UP.model_copy(update={"name": name}) for name in ("crm.find", "crm_find"))
+
+    calls = desk.ask(tools=tools).message.tool_calls
+
+    assert [call.name for call in calls] == ["crm.find", "crm_find"]
+    assert [tool["function"]["name"] for tool in server.asked[0]["tools"]] == ["crm_find", "crm_find_2"]
+
+
 @pytest.mark.parametrize("broken", ['{"what": ', "[1]", '{"n": NaN}', '{"a": 1, "a": 2}', "null"])
 def test_arguments_that_are_no_json_object_are_kept_as_they_came(desk: Desk, server: ChatServer, broken: str) -> None:
     server.answer = lambda _: Answer("", calls=[("look_up", broken)])

@@ -1,16 +1,12 @@
 """The agent that asks a language model: instructions, a task, and tools the model may call."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from pydantic import AliasChoices, BaseModel, Field, JsonValue
 
 from apps.agents.context import Context
+from apps.agents.llm.loop import Task, answer
+from apps.agents.llm.prompt import texts_of
+from apps.agents.llm.spec import AgentSpec, Grant, Limits
 from apps.agents.sdk import Agent
-from apps.common.errors import Fatal, NotFound
-from apps.common.json import JSON, dumps
-from apps.integrations import registry as tools
-from apps.integrations.language_models import Message, OfferedTool, Request, ToolCall
 
 
 class Assistant(Agent):
@@ -30,6 +26,16 @@ class Assistant(Agent):
         most_turns: int = Field(8, ge=1, le=25, description="How often the model is asked before this is given up.")
         options: dict[str, JsonValue] = Field(default={}, description="Settings of the model, such as temperature.")
 
+        def spec(self) -> AgentSpec:
+            """Give the same as the document of an agent."""
+            return AgentSpec(
+                instructions=self.instructions,
+                model=self.model,
+                tools=tuple(Grant(tool=name) for name in self.tools),
+                options=self.options,
+                limits=Limits(turns=self.most_turns),
+            )
+
     class Input(BaseModel):
         task: str = Field(
             min_length=1, max_length=200_000, validation_alias=AliasChoices("task", "query", "goal", "description")
@@ -44,64 +50,7 @@ class Assistant(Agent):
         tokens: int
 
     async def exec(self, task: Input, ctx: Context) -> Output:
-        model = ctx.model or self.config.model
-        offered = tuple([await _offered(name, ctx) for name in self.config.tools])
-        messages = _opening(self.config.instructions, task)
-        tokens = 0
-        for turn in range(1, self.config.most_turns + 1):
-            ctx.progress(None, f"Asks {model}" + (f", turn {turn}" if turn > 1 else ""))
-            request = Request(
-                model=model,
-                messages=tuple(messages),
-                tools=offered,
-                options=self.config.options,
-                attempt=ctx.attempt,
-            )
-            reply = await ctx.aask_model(request)
-            tokens += reply.usage.input_tokens + reply.usage.output_tokens
-            if not reply.message.tool_calls:
-                return self.Output(
-                    text=reply.message.content, model=reply.model, is_demo=reply.is_demo, turns=turn, tokens=tokens
-                )
-            messages.append(reply.message)
-            messages += [await self._call(call, ctx) for call in reply.message.tool_calls]
-        message = f"The model asked for tools {self.config.most_turns} times and gave no answer."
-        raise Fatal(f"{message} Raise 'most_turns', or ask for less.", code="too_many_turns")
-
-    async def _call(self, call: ToolCall, ctx: Context) -> Message:
-        """What a tool says; what it refuses is told to the model, which may do better."""
-        if call.name not in self.config.tools:
-            return _answer(call, {"error": f"There is no tool '{call.name}' here."})
-        try:
-            return _answer(call, await ctx.acall_tool(call.name, call.arguments))
-        except (Fatal, NotFound) as refused:
-            return _answer(call, {"error": str(refused)})
-
-
-async def _offered(name: str, ctx: Context) -> OfferedTool:
-    tool = await tools.aget(name, ctx.organization_id)
-    return OfferedTool(name=tool.name, description=tool.description, parameters=tool.input_schema)
-
-
-def _opening(instructions: str, task: "Assistant.Input") -> list[Message]:
-    asked = "\n\n".join([task.task, *_texts(task.context)])
-    system = [Message(role="system", content=instructions)] if instructions else []
-    return [*system, Message(role="user", content=asked)]
-
-
-def _texts(context: JSON) -> Sequence[str]:
-    """The context as a model reads it: texts as they are, the text of what other assistants gave, JSON of the rest."""
-    if context is None:
-        return ()
-    parts: list[Any] = context if isinstance(context, list) else [context]
-    return [_text(part) for part in parts]
-
-
-def _text(part: JSON) -> str:
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
-        part = part["text"]
-    return part if isinstance(part, str) else dumps(part).decode()
-
-
-def _answer(call: ToolCall, result: JSON) -> Message:
-    return Message(role="tool", tool_call_id=call.id, content=dumps(result).decode())
+        found = await answer(self.config.spec(), Task(task.task, texts_of(task.context)), ctx)
+        return self.Output(
+            text=found.text, model=found.model, is_demo=found.is_demo, turns=found.turns, tokens=found.tokens
+        )

@@ -4,6 +4,7 @@ https://platform.openai.com/docs/api-reference/chat (the request, and the chunks
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -22,6 +23,8 @@ SILENCE_SECONDS = 60.0  # without a byte, after which nobody is there any more
 MOST_ANSWER_BYTES = 8 * 1024 * 1024
 MOST_REFUSAL_BYTES = 64 * 1024
 LAST_STATUS = 600
+LONGEST_NAME = 64  # of a function
+NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 ENDS: Mapping[str, Any] = {"length": "length", "content_filter": "filter"}
 
 
@@ -43,7 +46,7 @@ class OpenAIChat:
         """
         try:
             async with self._asked(request) as response:
-                return await Reading(self.name, hear).read(_chunks(response, self.name))
+                return await Reading(self.name, hear, request).read(_chunks(response, self.name))
         except httpx.TimeoutException:
             message = f"{self.name} said nothing for {SILENCE_SECONDS:g} s."
             raise Retryable(message, code="timeout", in_doubt=True) from None
@@ -87,29 +90,47 @@ class _Response:
             await self._response.aclose()
 
 
+def wire_names(request: Request) -> dict[str, str]:
+    """Give for each tool the name that it has in the protocol, where a function has at most 64 plain characters."""
+    names: dict[str, str] = {}
+    for tool in request.tools:
+        plain, number = wire_name(tool.name), 2
+        while plain in names.values():
+            plain, number = f"{wire_name(tool.name)[: LONGEST_NAME - 3]}_{number}", number + 1
+        names[tool.name] = plain
+    return names
+
+
+def wire_name(name: str) -> str:
+    """Give a name as the protocol takes it."""
+    return NOT_IN_A_NAME.sub("_", name)[:LONGEST_NAME]
+
+
 def body(model: str, request: Request) -> dict[str, Any]:
     """Give the request as the protocol has it, to be answered as a stream that ends with the usage."""
+    names = wire_names(request)
     asked: dict[str, Any] = {
         **request.options,
         "model": model,
-        "messages": [_message(message) for message in request.messages],
+        "messages": [_message(message, names) for message in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
     if request.tools:
-        asked["tools"] = [{"type": "function", "function": tool.model_dump()} for tool in request.tools]
+        functions = [tool.model_dump() | {"name": names[tool.name]} for tool in request.tools]
+        asked["tools"] = [{"type": "function", "function": function} for function in functions]
     if request.output_schema is not None:
         schema = {"name": "answer", "schema": request.output_schema}
         asked["response_format"] = {"type": "json_schema", "json_schema": schema}
     return asked
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
     said: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.attachments:
         said["content"] = [{"type": "text", "text": message.content}, *map(_attached, message.attachments)]
     if message.tool_calls:
-        said["tool_calls"] = [_call(call) for call in message.tool_calls]
+        said["tool_calls"] = [_call(call, names.get(call.name) or wire_name(call.name)) for call in message.tool_calls]
         said["content"] = message.content or None
     if message.tool_call_id:
         said["tool_call_id"] = message.tool_call_id
@@ -123,16 +144,17 @@ def _attached(file: Attachment) -> dict[str, Any]:
     return {"type": "file", "file": {"filename": file.name, "file_data": url}}
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
+def _call(call: ToolCall, name: str) -> dict[str, Any]:
     arguments = call.invalid if call.invalid is not None else dumps(call.arguments).decode()
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 class Reading:
     """An answer as it is put together from its chunks."""
 
-    def __init__(self, name: str, hear: Hear) -> None:
+    def __init__(self, name: str, hear: Hear, request: Request) -> None:
         self.name, self.hear = name, hear
+        self.tools = {wire: tool for tool, wire in wire_names(request).items()}
         self.texts: list[str] = []
         self.calls: dict[int, dict[str, str]] = {}
         self.usage: Mapping[str, Any] = {}
@@ -144,7 +166,8 @@ class Reading:
             self._take(chunk)
         if self.ended is None:
             raise Retryable(f"{self.name} broke off in the middle of its answer.", code="answer_cut", in_doubt=True)
-        return reply_of("".join(self.texts), list(self.calls.values()), self.usage, self.ended)
+        calls = [{**call, "name": self.tools.get(call["name"], call["name"])} for call in self.calls.values()]
+        return reply_of("".join(self.texts), calls, self.usage, self.ended)
 
     def _take(self, chunk: Any) -> None:
         if not isinstance(chunk, dict):

@@ -22,6 +22,7 @@ CHARACTERS_OF_A_TOKEN = 4
 MOST_SENTENCES = 4
 WORDS_AT_A_TIME = 4
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]")
+BLOCK_MARK = re.compile(r"</?data-[0-9a-f]+>\n?")  # around what is only to be read
 ABOUT = re.compile(r"\b(?:about|of|on|in|for)\s+(.+)", re.IGNORECASE)
 
 
@@ -132,7 +133,8 @@ _PLAYS: tuple[tuple[str, Callable[[str, Sequence[str]], str]], ...] = (
 
 
 def _asked(messages: Sequence[Message]) -> str:
-    return next((message.content for message in reversed(messages) if message.role == "user"), "")
+    asked = next((message.content for message in reversed(messages) if message.role == "user"), "")
+    return BLOCK_MARK.sub("", asked)
 
 
 def _first_line(asked: str) -> str:

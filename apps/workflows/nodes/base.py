@@ -30,14 +30,6 @@ class NodeError:
         return body | ({"details": dict(self.details)} if self.details else {})
 
 
-class Deferred(BaseException):
-    """There is no room for a call now; not an Exception, so that no agent takes it for an answer of the tool."""
-
-    def __init__(self, error: NodeError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
 @dataclass(frozen=True, slots=True)
 class Completed:
     """The node is done."""
@@ -100,6 +92,30 @@ class Waiting:
 
 
 Outcome: TypeAlias = Completed | Failed | Waiting
+
+
+class Deferred(BaseException):
+    """A call cannot be made now, and the attempt ends with that; not an Exception, so that no agent takes it for an
+    answer of the tool.
+    """
+
+    outcome: Failed | Waiting
+
+    def __init__(self, error: NodeError) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.outcome = Failed(error)
+
+
+class NeedsDecision(Deferred):
+    """A call may be made when a person has said so. The node waits for that, and then comes to the same call again.
+
+    `digest` names the very call, so that a decision holds for it and for no other.
+    """
+
+    def __init__(self, request: ApprovalRequest, digest: str) -> None:
+        super().__init__(NodeError("needs_decision", request.message, deferred=True))
+        self.outcome = Waiting("approval", request=request, state={"asks": digest})
 
 
 class NodeContext(Context):

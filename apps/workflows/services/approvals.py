@@ -14,9 +14,10 @@ from apps.workflows.engine.marking import Marking, permitted
 from apps.workflows.engine.spec import Node
 from apps.workflows.models import Approval
 from apps.workflows.nodes.inline import decided
+from apps.workflows.nodes.registry import INLINE
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.compiled import compiled_version
-from apps.workflows.services.transition import people
+from apps.workflows.services.transition import again, people
 from apps.workflows.services.transition.transition import Transition
 
 SEND_BACK = "send_back"
@@ -44,6 +45,9 @@ def decide_approval(approval: Approval, *, decision: str, data: dict[str, JSON],
             raise _decided_before(approval.pk)
         transition.read([approval.node_run_id])
         row = transition.rows[approval.node_run_id]
+        if row.handler not in INLINE:
+            again.go_on(transition, row, {"decision": decision, "comment": comment, "by": by})
+            return
         if decision == SEND_BACK and not _ways_back(transition.compiled, transition.marking, row.node):
             raise _no_way_back(row.node)
         transition.bring(row, decided(decision, data, comment, by))
@@ -64,6 +68,9 @@ class Following:
 def what_follows(approval: Approval) -> Mapping[str, list[Following]]:
     """For each decision the nodes that the run would go on with; none for a question inside a map."""
     compiled = compiled_version(approval.run.version_id)
+    if is_of_call(approval):
+        node = compiled.node(approval.node_run.node)
+        return {decision: [Following(node.name, node.spec, is_certain=True)] for decision in offered(approval)}
     edges = _edges_after(compiled, approval.node_run.node)
     return {
         decision: [
@@ -77,9 +84,16 @@ def what_follows(approval: Approval) -> Mapping[str, list[Following]]:
 
 def offered(approval: Approval) -> Sequence[str]:
     """The decisions that there are: sending back only where an edge with that route leads on, and is not used up."""
+    if is_of_call(approval):
+        return [decision for decision in DECISIONS if decision != SEND_BACK]
     compiled, marking = compiled_version(approval.run.version_id), Marking.from_json(approval.run.marking)
     can_go_back = _ways_back(compiled, marking, approval.node_run.node)
     return [decision for decision in DECISIONS if decision != SEND_BACK or can_go_back]
+
+
+def is_of_call(approval: Approval) -> bool:
+    """Tell whether an agent asks for leave to make a call, and goes on with its work afterwards."""
+    return approval.node_run.handler not in INLINE
 
 
 def may_decide(approval: Approval, username: str) -> bool:

@@ -1,22 +1,32 @@
 """The Context of a node in a run: journal, log, progress and cancellation, all under the attempt's fence."""
 
 import asyncio
+import hashlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
+from apps.agents.context import Decision
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import on_thread, release_connection
-from apps.common.json import JSON
+from apps.common.json import JSON, dumps
 from apps.integrations import registry
 from apps.integrations import services as tools
 from apps.integrations.language_models import Request
 from apps.observability.run_log import RunLog
 from apps.workflows.engine.spec import Node
 from apps.workflows.engine.states import NodeStatus
-from apps.workflows.nodes.base import Completed, Deferred, Failed, NodeContext
+from apps.workflows.nodes.base import (
+    ApprovalRequest,
+    Completed,
+    Deferred,
+    Failed,
+    NeedsDecision,
+    NodeContext,
+    Waiting,
+)
 from apps.workflows.services import circuits, effects
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.admission import Admission
@@ -45,7 +55,7 @@ class AttemptContext(NodeContext):
         self._position = 0
         self._report: dict[str, Any] | None = None
         self._told: list[dict[str, Any]] = []  # calls of language models
-        self.deferral: Failed | None = None  # a call has found no room: the attempt is over, whatever its code does
+        self._deferred: Deferred | None = None  # a call cannot be made now: the attempt is over, whatever its code does
         self._retries = row.attempt > 1 and (row.error or {}).get("code") != "circuit_open"  # that call never went out
         self._under_way: set[asyncio.Future[None]] = set()  # async calls
 
@@ -105,9 +115,7 @@ class AttemptContext(NodeContext):
             self._check_deferred()
             record = await ask_for(self.row, self.agent, request, known)
         except Deferred as deferred:
-            self.deferral = Failed(deferred.error)
-            await self._end_of_calls()
-            raise
+            await self._give_up(deferred)
         self._tell_of_call(record)
         return record
 
@@ -119,6 +127,33 @@ class AttemptContext(NodeContext):
                 **{name: record["usage"][name] for name in ("input_tokens", "output_tokens", "cost_micro_usd")},
             }
         )
+
+    async def aask_person(self, message: str, payload: JSON, assignees: Sequence[str] = ()) -> Decision:
+        """See Context.aask_person: the node waits, and what it has done so far is not done again."""
+        position = self._next_position()
+        known, decision = await self._arecorded_step(position, "decision")
+        if not known:
+            decision = await self._decision_on(message, payload, assignees, position)
+            await on_thread(self._record, position, "decision", decision)
+        return Decision(**decision)
+
+    async def _decision_on(self, message: str, payload: JSON, assignees: Sequence[str], position: int) -> JSON:
+        digest = hashlib.sha256(dumps([position, payload])).hexdigest()
+        decision = self.row.state.get("decision") or {}
+        if decision.get("digest") != digest:
+            await self._give_up(NeedsDecision(ApprovalRequest(message, list(assignees), None, "fail", payload), digest))
+        return {name: value for name, value in decision.items() if name != "digest"}
+
+    async def _give_up(self, deferred: Deferred) -> NoReturn:
+        """Ends the attempt, when the calls beside this one have ended."""
+        self._deferred = deferred
+        await self._end_of_calls()
+        raise deferred
+
+    @property
+    def deferral(self) -> Failed | Waiting | None:
+        """What the attempt ends with where a call could not be made."""
+        return None if self._deferred is None else self._deferred.outcome
 
     # ---- cancellation and time --------------------------------------------------------------------
 
@@ -232,7 +267,7 @@ class AttemptContext(NodeContext):
             admission.enter()
             yield
         except Deferred as deferred:
-            self.deferral = Failed(deferred.error)
+            self._deferred = deferred
             raise
         finally:
             admission.leave()
@@ -247,7 +282,7 @@ class AttemptContext(NodeContext):
             await on_thread(admission.enter)
             yield
         except Deferred as deferred:
-            self.deferral = Failed(deferred.error)
+            self._deferred = deferred
             self._under_way.discard(under_way)
             await self._end_of_calls()
             raise
@@ -263,8 +298,8 @@ class AttemptContext(NodeContext):
             await asyncio.wait(set(self._under_way))
 
     def _check_deferred(self) -> None:
-        if self.deferral is not None:
-            raise Deferred(self.deferral.error)
+        if self._deferred is not None:
+            raise self._deferred
 
     def _planned_call(self, number: int, name: str, given: JSON) -> Call | None:
         return effects.planned_call(self.row, number, registry.get(name, self.organization_id), given, self.on_unknown)

@@ -77,6 +77,15 @@ def restart(transition: "Transition", row: NodeRow) -> None:
     transition.note(row)
 
 
+def go_on(transition: "Transition", row: NodeRow, decision: dict[str, str]) -> None:
+    """Has a node that waited for a person's leave executed again, from where it was; that counts as no further try."""
+    row.state["decision"] = {**decision, "digest": row.state.pop("asks", "")}
+    row.waiting_for, row.worker = "", None
+    row.attempt = max(0, row.attempt - 1)
+    transition.tell("node.queued", row, reason="decided")
+    starting.queue(transition, row)
+
+
 def undecided(transition: "Transition") -> list[UUID]:
     """The effects of the visits the run stopped in of which a person has to say whether they happened."""
     visits = [(name, node.visit) for name, node in transition.marking.active.items()]

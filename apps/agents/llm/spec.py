@@ -1,0 +1,101 @@
+"""What an agent made of a prompt is: a document that people write, keep in versions and exchange as YAML or JSON."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+
+from apps.common.json_schema import Checker
+from apps.common.validation import InvalidInput
+
+LONGEST_INSTRUCTIONS = 100_000
+Approval = Literal["auto", "always", "never"]
+
+
+class Part(BaseModel):
+    """A part of the document; a field that it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Grant(Part):
+    """A tool that the agent may call, and when a person has to agree before."""
+
+    tool: str = Field(min_length=1, max_length=200)
+    approval: Approval = Field(
+        "auto",
+        description="auto: before it changes something outside after the agent has read what others wrote; always; or "
+        "never, which trusts whatever the agent may have read.",
+    )
+    assignees: tuple[str, ...] = Field((), max_length=20, description="Who is asked; empty: whoever may run.")
+
+
+class Limits(Part):
+    """Where the agent stops, and fails."""
+
+    turns: int = Field(25, ge=1, le=200, description="Questions to the model.")
+    tool_calls: int = Field(50, ge=0, le=1000)
+    tokens: int | None = Field(None, ge=1, description="In and out, all questions together.")
+    cost_usd: float | None = Field(None, ge=0, description="Of all its questions in one visit.")
+
+
+class Judge(Part):
+    """A question about the answer that a model decides."""
+
+    question: str = Field(min_length=1, max_length=10_000, description="Such as: Does it name a source for each claim?")
+    model: str = Field("", max_length=200, description="Empty: the agent's own.")
+
+
+class Guardrails(Part):
+    """What an answer must not be."""
+
+    pii: Literal["off", "redact", "fail"] = Field("off", description="E-mail addresses, phone, card and bank numbers.")
+    blocked: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (), max_length=100, description="Phrases that must not occur, in upper or lower case."
+    )
+    judge: Judge | None = None
+    retries: int = Field(2, ge=0, le=5, description="How often the agent may try again before it fails.")
+
+
+class Memory(Part):
+    """What the agent knows from before."""
+
+    recall: int = Field(0, ge=0, le=50, description="Memories that are put beside each task.")
+    reflect: bool = Field(False, description="Whether it keeps what it has learned at the end.")
+
+
+def _grant(value: Any) -> Any:
+    return {"tool": value} if isinstance(value, str) else value
+
+
+class AgentSpec(Part):
+    """The document: only `instructions` is needed."""
+
+    title: str = Field("", max_length=200)
+    description: str = Field("", max_length=2_000)
+    instructions: str = Field("", max_length=LONGEST_INSTRUCTIONS, description="Who it is to be and how it answers.")
+    model: str = Field("default", max_length=200)
+    options: dict[str, JsonValue] = Field(default={}, description="Settings of the model, such as temperature.")
+    capabilities: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field((), max_length=20)
+    tools: tuple[Annotated[Grant, BeforeValidator(_grant)], ...] = Field((), max_length=50)
+    agents: tuple[str, ...] = Field((), max_length=20, description="Agents that it may ask.")
+    handoffs: tuple[str, ...] = Field((), max_length=20, description="Agents that it may leave the task to.")
+    workflows: tuple[str, ...] = Field((), max_length=20, description="Workflows that it may run.")
+    input_schema: dict[str, JsonValue] | None = Field(None, description="JSON Schema; without it a task in words.")
+    output_schema: dict[str, JsonValue] | None = Field(None, description="JSON Schema; without it a text.")
+    memory: Memory = Memory()
+    limits: Limits = Limits()
+    guardrails: Guardrails = Guardrails()
+
+    @field_validator("input_schema", "output_schema")
+    @classmethod
+    def _is_schema(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
+        if schema is not None:
+            try:
+                Checker(schema)
+            except InvalidInput as wrong:
+                raise ValueError(str(wrong)) from None
+        return schema
+
+    def document(self) -> dict[str, Any]:
+        """Give the document without what is as it is by default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
