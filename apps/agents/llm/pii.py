@@ -6,6 +6,7 @@ from collections.abc import Iterator
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _DIGITS = re.compile(r"(?<![\w.])\+?\(?\d(?:[ ()./-]{0,2}\d){6,18}(?![\w])")
+_DECIMAL = re.compile(r"\d+\.\d+")
 FEWEST_OF_A_CARD, MOST_OF_A_CARD = 13, 19
 FEWEST_OF_A_PHONE, MOST_OF_A_PHONE = 9, 15
 LUHN_LARGEST = 9
@@ -37,6 +38,8 @@ def _kind(written: str) -> str | None:
     digits = re.sub(r"\D", "", written)
     if FEWEST_OF_A_CARD <= len(digits) <= MOST_OF_A_CARD and _is_card(digits):
         return "card number"
+    if _DECIMAL.fullmatch(written):
+        return None
     is_phone = written.startswith(("+", "(", "0")) and FEWEST_OF_A_PHONE <= len(digits) <= MOST_OF_A_PHONE
     return "phone number" if is_phone else None
 

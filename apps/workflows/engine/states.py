@@ -51,7 +51,8 @@ NODE_TRANSITIONS: dict[NodeStatus, frozenset[NodeStatus]] = {
     # both go from the queue straight to where their result leads.
     _N.QUEUED: frozenset({_N.RUNNING, _N.WAITING, _N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.RUNNING: frozenset({_N.COMPLETED, _N.FAILED, _N.CANCELLED, _N.WAITING, _N.RETRYING, _N.QUEUED}),
-    _N.WAITING: frozenset({_N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
+    # An agent that has waited for a person's leave is executed again.
+    _N.WAITING: frozenset({_N.QUEUED, _N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.RETRYING: frozenset({_N.RUNNING, _N.WAITING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.COMPLETED: frozenset(),
     # Sent on by a person together with their run, or with the map that is tried again; claimed at once it may be.

@@ -10,7 +10,7 @@ from apps.accounts.access import OrganizationView
 from apps.accounts.idempotency import HEADER, Answer, run_once
 from apps.agents import registry
 from apps.agents.registry import AgentType
-from apps.agents.serializers import AgentSerializer, ExecuteSerializer, ExecutionSerializer, agent_json
+from apps.agents.serializers.catalogue import AgentSerializer, ExecuteSerializer, ExecutionSerializer, agent_json
 from apps.agents.services.execution import execute
 from apps.common.errors import ErrorItem, Invalid, NotFound
 from apps.common.json import JSON
