@@ -48,7 +48,7 @@ def wake(run: UUID, *, ended: bool = False) -> None:
 
 
 def show_text(run: UUID, node_run: UUID, text: str) -> None:
-    """Shows the watchers of a run what a model has said so far to a node; an empty text takes it away."""
+    """Shows the watchers of a run what a model says to a node, as `live_texts` reads it; nothing takes it away."""
     _publishers().texts.put({f"{run} {node_run}": text}, urgent=not text)
 
 

@@ -25,6 +25,7 @@ from apps.common.database import release_connection
 from apps.common.errors import BadRequest, DomainError, NotFound
 from apps.workflows import live, selectors
 from apps.workflows.engine.states import RUN_ENDED
+from apps.workflows.live_texts import LiveTexts
 from apps.workflows.models import Run
 from apps.workflows.serializers.runs import event_view
 
@@ -54,7 +55,9 @@ def stream_events(request: HttpRequest, ref: str) -> HttpResponseBase:
     """The events of a run after `Last-Event-ID` (or `?after=`), live; ends after the run's last event."""
     run, after = open_stream(request, ref)
     silence = PING if request.GET.get("ping") else COMMENT
-    body = _frames(run, after, silence) if isinstance(request, ASGIRequest) else _frames_on_thread(run, after)
+    texts = LiveTexts(run) if request.GET.get("texts") else None
+    is_async = isinstance(request, ASGIRequest)
+    body = _frames(run, after, silence, texts) if is_async else _frames_on_thread(run, after, texts)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8", headers=headers)
 
@@ -71,8 +74,11 @@ def open_stream(request: HttpRequest, ref: str) -> tuple[UUID, int]:
         release_connection()  # the thread of a WebSocket has no request whose end would give it back
 
 
-async def follow(run: UUID, after: int) -> AsyncIterator[list[Event]]:
-    """Batches of events in order, an empty one now and then when nothing happens; ends with the run."""
+async def follow(run: UUID, after: int, texts: LiveTexts | None = None) -> AsyncIterator[list[Event]]:
+    """Batches of events in order, an empty one now and then when nothing happens; ends with the run.
+
+    With `texts`, what models are saying comes between them, as events without a number.
+    """
     news = asyncio.Event()
     loop = asyncio.get_running_loop()
     with live.woken(run, lambda: loop.call_soon_threadsafe(news.set)):
@@ -82,6 +88,8 @@ async def follow(run: UUID, after: int) -> AsyncIterator[list[Event]]:
             if batch:
                 after = batch[-1]["seq"]
                 yield batch
+            if texts is not None and (said := await sync_to_async(texts.news, thread_sensitive=False)()):
+                yield said
             if ended:
                 return
             if len(batch) == BATCH:
@@ -145,10 +153,10 @@ async def _woken(news: asyncio.Event) -> bool:
     return True
 
 
-async def _frames(run: UUID, after: int, silence: bytes) -> AsyncIterator[bytes]:
+async def _frames(run: UUID, after: int, silence: bytes, texts: LiveTexts | None) -> AsyncIterator[bytes]:
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     spoke = time.monotonic()
-    async for batch in follow(run, after):
+    async for batch in follow(run, after, texts):
         if batch:
             yield b"".join(map(_frame, batch))
             spoke = time.monotonic()
@@ -157,19 +165,21 @@ async def _frames(run: UUID, after: int, silence: bytes) -> AsyncIterator[bytes]
             spoke = time.monotonic()
 
 
-def _frames_on_thread(run: UUID, after: int) -> Iterator[bytes]:
+def _frames_on_thread(run: UUID, after: int, texts: LiveTexts | None) -> Iterator[bytes]:
     """The same where there is no event loop, such as under a plain WSGI server."""
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     ended = False
     while not ended:
         batch, ended = _look(run, after)
         after = batch[-1]["seq"] if batch else after
-        yield b"".join(map(_frame, batch))
+        yield b"".join(map(_frame, batch + (texts.news() if texts else [])))
         if not ended and len(batch) < BATCH:
             time.sleep(LOOK_OFTEN_SECONDS)
 
 
 def _frame(event: Event) -> bytes:
+    if "seq" not in event:
+        return b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json.dumps(event))
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event["seq"], event["type"].encode(), json.dumps(event))
 
 

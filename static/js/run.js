@@ -2,6 +2,7 @@
 import { isTyping } from "./keys.js";
 import { Model, duration } from "./run_model.js";
 import { Graph, Timeline, write } from "./run_picture.js";
+import { Saying } from "./run_saying.js";
 import { Stream } from "./run_stream.js";
 import { PARAMETERS, Zoom } from "./run_zoom.js";
 
@@ -79,6 +80,12 @@ const zoom = new Zoom(timeline, () => {
   drawSoon();
 });
 
+const saying = new Saying(panel, () => {
+  const query = new URLSearchParams(location.search);
+  const node = selected();
+  return `${node}#${query.get("visit") ?? model.latest.get(node)?.visit ?? 1}#${query.get("index") ?? -1}`;
+});
+
 // ---- the stream --------------------------------------------------------------------------------------
 
 const stream = new Stream(place.dataset.run, {
@@ -87,11 +94,13 @@ const stream = new Stream(place.dataset.run, {
   after: () => model.seq,
   isOver: () => model.isOver,
   hear,
+  hearText: (event) => saying.hear(event),
   caughtUp: () => lookAbove(0),
 });
 
 function hear(event) {
   model.hear(event);
+  saying.over(event);
   drawSoon();
   if (model.incomplete) resync();
   lookAbove(TELLING.test(event.type) ? 0 : HEAD_MS);
@@ -221,6 +230,7 @@ async function refill(isNew) {
   const scroll = isNew ? 0 : part?.scrollTop;
   const focus = panel.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   htmx.swap(panel, html, { swapStyle: "innerHTML" });
+  saying.show();
   panel.querySelector("#part").scrollTop = scroll ?? 0;
   if (focus) panel.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus();
 }

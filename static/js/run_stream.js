@@ -6,8 +6,8 @@ const HIDDEN_MS = 10000; // after which a tab nobody looks at lets its connectio
 const LAST = /^run\.(completed|failed|cancelled)$/;
 
 export class Stream {
-  constructor(run, { organization, after, hear, isOver, place, caughtUp }) {
-    Object.assign(this, { run, organization, after, hear, isOver, place, caughtUp });
+  constructor(run, { organization, after, hear, hearText, isOver, place, caughtUp }) {
+    Object.assign(this, { run, organization, after, hear, hearText, isOver, place, caughtUp });
     setInterval(() => this.#watch(), 1000);
     document.addEventListener("visibilitychange", () => this.#look());
   }
@@ -18,10 +18,11 @@ export class Stream {
     if (this.isOver()) return this.#say("off", "Ended");
     this.#say("off", "Connecting…");
     this.heard = Date.now();
-    this.source = new EventSource(`/v1/runs/${this.run}/events?ping=true&organization=${this.organization}&after=${this.after()}`);
+    this.source = new EventSource(`/v1/runs/${this.run}/events?ping=true&texts=true&organization=${this.organization}&after=${this.after()}`);
     this.source.onopen = () => this.#alive();
     this.source.onerror = () => this.#broken();
     this.source.addEventListener("ping", () => this.#alive());
+    this.source.addEventListener("text", (event) => this.hearText(JSON.parse(event.data)));
     for (const type of EVENTS) this.source.addEventListener(type, (event) => this.#take(event));
   }
 

@@ -2,11 +2,13 @@
 
 import gzip
 import re
+import threading
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
+from apps.common.database import release_connection
 from apps.observability.models import LogLine
 from apps.workflows.services import runs
 from apps.workflows.services.runs import Order
@@ -205,3 +207,18 @@ def test_a_run_is_taken_to_the_builder_with_its_data(tabs, alice, room):
 
     page.wait_for_url("**/workflows/carried/edit")
     expect(page.locator(".b-mark-pinned")).to_have_count(1)
+
+
+def test_what_a_model_says_is_read_while_it_is_said(tabs, alice, room):
+    node = {"type": "agent", "agent": "assistant", "model": "demo/scripted", "input": {"task": "Plan a talk about tea"}}
+    run = room.start(workflow({"ask": node | {"config": {"instructions": "You plan.", "options": {"seconds": 4}}}}))
+    page = tabs.open(f"/runs/{run}?node=ask", alice)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    worker = threading.Thread(target=lambda: (room.work(), release_connection()))
+
+    worker.start()
+
+    expect(page.locator("[data-saying] p")).to_contain_text("[demo] Three questions")
+    worker.join()
+    expect(page.locator("[data-saying]")).to_be_hidden()
+    expect(page.locator("#part")).to_contain_text("Three questions on tea")

@@ -1,5 +1,6 @@
 """Events as they come: server-sent events and WebSocket, from a real server over the wire."""
 
+import asyncio
 import itertools
 import json
 import threading
@@ -15,6 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from apps.common.database import release_connection
+from apps.integrations.language_models import Message, Reply
+from apps.integrations.language_models import registry as models
 from orchestra import asgi
 from tests.engine.documents import workflow
 from tests.workflows.engine_room import EngineRoom
@@ -77,7 +80,7 @@ def parsed(lines: Iterator[str]) -> Iterator[Frame]:
             fields[name] = value
         else:
             if "data" in fields:
-                yield Frame(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+                yield Frame(int(fields.get("id", 0)), fields["event"], json.loads(fields["data"]))
             fields = {}
 
 
@@ -260,3 +263,42 @@ def test_a_socket_to_nowhere_is_not_found(room, reader, path):
         assert messages(socket) == []
 
     assert socket.close_code == 4404
+
+
+def test_what_a_model_says_is_heard_as_it_comes_and_is_gone_when_it_is_said(room, reader):
+    heard, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        name, description, is_demo = "test/slow", "Waits in the middle of its answer.", False
+
+        async def answer(self, request: Any, hear: Any) -> Reply:
+            hear("The sea ")
+            await asyncio.to_thread(heard.wait, 30)
+            hear("is salty.")
+            await asyncio.to_thread(go_on.wait, 30)
+            return Reply(message=Message(role="assistant", content="The sea is salty."))
+
+    models.register(Slow())
+    run = room.start(
+        workflow({"a": {"type": "agent", "agent": "assistant", "model": "test/slow", "input": {"task": "x"}}})
+    )
+    worker = threading.Thread(target=lambda: (room.work(), release_connection()))
+    worker.start()
+    said: list[dict[str, Any]] = []
+    numbered: list[int] = []
+    try:
+        with reader.stream(run, "?texts=true") as answer:
+            for frame in parsed(answer.iter_lines()):
+                if frame.event != "text":
+                    numbered.append(frame.id)
+                    continue
+                said.append(frame.data)
+                (heard if len(said) == 1 else go_on).set()
+    finally:
+        heard.set(), go_on.set()
+        worker.join()
+        models.unregister("test/slow")
+
+    assert [(one["from"], one["text"]) for one in said] == [(0, "The sea "), (8, "is salty."), (0, "")]
+    assert {(one["node"], one["visit"], one["index"]) for one in said} == {("a", 1, -1)}
+    assert numbered == numbers(room, run)

@@ -44,6 +44,7 @@ def place(event: RunEvent) -> str:
 def _queued_again(facts: Facts) -> str | None:
     reasons = {
         "retry": "is tried again",
+        "decided": "goes on: somebody has decided",
         "worker_lost": "is queued again: its worker died",
         "worker_stopped": "is queued again: its worker stopped",
     }

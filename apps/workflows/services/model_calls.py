@@ -4,7 +4,7 @@ from uuid import UUID
 
 from apps.common.database import on_thread
 from apps.common.errors import Fatal
-from apps.common.json import JSON
+from apps.common.json import JSON, dumps
 from apps.integrations.language_models.asking import Asker, ask
 from apps.integrations.language_models.shapes import Request
 from apps.observability.models import Budget
@@ -49,7 +49,8 @@ class LiveText:
     def __call__(self, piece: str) -> None:
         """Hear a piece of it."""
         self._text += piece
-        dispatch.show_text(self._row.run_id, self._row.id, self._text)
+        place = {"node": self._row.node, "visit": self._row.visit, "index": self._row.index}
+        dispatch.show_text(self._row.run_id, self._row.id, dumps({**place, "text": self._text}).decode())
 
     def end(self) -> None:
         """Take it away: what was said stands in the journal now."""
