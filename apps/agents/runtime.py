@@ -41,7 +41,11 @@ def run_agent(
     agent_type = registry.get(name)
     agent = agent_type.agent(check_config(agent_type, config))
     task = _checked(agent_type.input, input, f"agent '{name}'")
-    return _result(agent_type, _live(agent, task, ctx))
+    outer, ctx.agent = ctx.agent, agent_type.name
+    try:
+        return _result(agent_type, _live(agent, task, ctx))
+    finally:
+        ctx.agent = outer
 
 
 def check_config(agent_type: AgentType, config: dict[str, Any] | None) -> Any:

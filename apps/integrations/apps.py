@@ -10,3 +10,4 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         import_module("apps.integrations.builtin")
         import_module("apps.integrations.language_models.scripted")
+        import_module("apps.integrations.embeddings.hashed")

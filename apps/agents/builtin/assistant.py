@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, Field, JsonValue
 
 from apps.agents.context import Context
+from apps.agents.memory.assistance import MemoryConfig, closing_with_memory, opening_with_memory
 from apps.agents.sdk import Agent
 from apps.common.errors import Fatal, NotFound
 from apps.common.json import JSON, dumps
@@ -23,7 +24,7 @@ class Assistant(Agent):
     name = "assistant"
     capabilities = ("assistant", "language_model")
 
-    class Config(BaseModel):
+    class Config(MemoryConfig):
         instructions: str = Field("", max_length=100_000, description="Who the model is to be and how it answers.")
         model: str = Field(Scripted.name, description="The model that is asked where the node names none.")
         tools: list[str] = Field(default=[], max_length=50, description="Names of the tools that it may call.")
@@ -46,7 +47,10 @@ class Assistant(Agent):
     async def exec(self, task: Input, ctx: Context) -> Output:
         model = get(ctx.model or self.config.model)
         offered = tuple(_offered(name) for name in self.config.tools)
-        messages = _opening(self.config.instructions, task)
+        opening = _opening(self.config.instructions, task)
+        about = {"model": model.name, "options": self.config.options}
+        messages = await opening_with_memory(ctx, opening, self.config, **about)
+        before = len(messages) - 1  # what was remembered, and is no part of what is said here
         tokens = 0
         for turn in range(1, self.config.most_turns + 1):
             ctx.progress(None, f"Asks {model.name}" + (f", turn {turn}" if turn > 1 else ""))
@@ -60,6 +64,7 @@ class Assistant(Agent):
             reply = await ctx.aask_model(request)
             tokens += reply.usage.input_tokens + reply.usage.output_tokens
             if not reply.message.tool_calls:
+                await closing_with_memory(ctx, [*messages[before:], reply.message], self.config, **about)
                 return self.Output(
                     text=reply.message.content, model=model.name, is_demo=model.is_demo, turns=turn, tokens=tokens
                 )
