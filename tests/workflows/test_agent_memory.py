@@ -358,3 +358,17 @@ def test_a_session_that_cannot_be_named_so_fails_the_node(room, calls):
     run = room.finish(workflow({"a": probe("a", session="{{ [1, 2] }}")}))
 
     assert room.error(run.pk)["code"] == "invalid_session"
+
+
+def test_a_single_call_goes_on_with_a_session(room, alice, charlie, calls):
+    def listen(task, ctx):
+        ctx.session.add(Message(role="user", content=str(task)))
+        return len(ctx.session.messages())
+
+    calls["p"] = listen
+
+    def heard(client: Any) -> Any:
+        body = {"agent": "probe", "config": {"label": "p"}, "input": "Hello", "session": "ada"}
+        return client.post("/v1/agents/execute", body, format="json").json()["output"]
+
+    assert (heard(alice.client), heard(alice.client), heard(charlie.client)) == (1, 2, 1)

@@ -25,11 +25,13 @@ def execute(
     config: dict[str, Any] | None = None,
     timeout: float = DEFAULT_SECONDS,
     key: str | None = None,
+    session: str | None = None,
     input_at: str = "",
 ) -> Outcome:
     """Run the agent and give its Outcome; raise Invalid (places under `input_at`) when the task does not fit it.
 
-    Calls with the same `key` give tools the same idempotency keys, so that what they send is sent once.
+    Calls with the same `key` give tools the same idempotency keys, so that what they send is sent once. `session` names
+    the conversation that the agent goes on with.
     """
     try:
         check_config(agent_type, config)
@@ -38,7 +40,9 @@ def execute(
     log = structlog.get_logger("orchestra.agents").bind(agent=agent_type.name, organization_id=str(organization_id))
 
     def work(cancelled: Callable[[], bool]) -> JSON:
-        ctx = LocalContext(organization_id, key=f"execute:{key or uuid4()}", log=log, cancelled=cancelled)
+        ctx = LocalContext(
+            organization_id, key=f"execute:{key or uuid4()}", log=log, cancelled=cancelled, session=session
+        )
         return run_agent(agent_type.name, task, ctx, config=config).output
 
     return outcome_of(work, timeout=timeout, input_at=input_at)
