@@ -8,6 +8,8 @@ import pytest
 from django.db import connection
 
 from apps.agents.context import LocalContext
+from apps.agents.memory import memories
+from apps.agents.memory.erasing import erase_sessions
 from apps.agents.memory.turns import Said, Source, add_turns
 from apps.agents.models import AgentSession, Memory, SessionTurn
 from apps.common import redis
@@ -338,6 +340,24 @@ def test_writers_beside_each_other_lose_no_turn(room):
         assert answer[2] == f"{question[2]}!", "what is added together stays together"
     ctx = LocalContext(room.organization.pk, session="ada")
     assert [message.content for message in ctx.session.messages(500)] == [content for _, _, content in found]
+
+
+def test_a_session_that_is_erased_while_something_is_remembered_begins_anew(room, monkeypatch):
+    ctx = LocalContext(room.organization.pk, agent="helper", session="ada")
+    ctx.session.add(Message(role="user", content="Hello"))
+    keep, erases = memories.keep, [True]
+
+    def erased_meanwhile(*source: Any, **memory: Any) -> Any:
+        if erases and erases.pop():
+            with room.scope():
+                erase_sessions(AgentSession.objects.all())
+        return keep(*source, **memory)
+
+    monkeypatch.setattr(memories, "keep", erased_meanwhile)
+    ctx.remember("Ada likes tea.")
+
+    with room.scope():
+        assert Memory.objects.get().session.last_seq == 0
 
 
 def test_two_runs_in_one_session_lose_nothing(room, calls):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
+from django.db import IntegrityError
+
 from apps.agents.memory import memories
 from apps.agents.memory.memories import Recalled, Whose
 from apps.agents.memory.session import source_of
@@ -61,6 +63,13 @@ async def aremember(ctx: "Context", new: NewMemory) -> JSON:
 
 
 def _keep(ctx: "Context", new: NewMemory, embedder: Embedder, vectors: list[Vector]) -> JSON:
+    try:
+        return _keep_now(ctx, new, embedder, vectors)
+    except IntegrityError:  # the session was erased between the two: it begins anew
+        return _keep_now(ctx, new, embedder, vectors)
+
+
+def _keep_now(ctx: "Context", new: NewMemory, embedder: Embedder, vectors: list[Vector]) -> JSON:
     session = _session_of(ctx) if new.scope == "session" else None
     if session is None and not ctx.agent:
         raise _invalid("Outside of an agent only a session can remember.")
