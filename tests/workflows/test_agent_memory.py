@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from apps.agents.context import LocalContext
@@ -380,7 +381,7 @@ def test_a_session_that_cannot_be_named_so_fails_the_node(room, calls):
     assert room.error(run.pk)["code"] == "invalid_session"
 
 
-def test_a_single_call_goes_on_with_a_session(room, alice, charlie, calls):
+def test_a_single_call_goes_on_with_a_session(room, alice, charlie, calls, capsys):
     def listen(task, ctx):
         ctx.session.add(Message(role="user", content=str(task)))
         return len(ctx.session.messages())
@@ -392,3 +393,6 @@ def test_a_single_call_goes_on_with_a_session(room, alice, charlie, calls):
         return client.post("/v1/agents/execute", body, format="json").json()["output"]
 
     assert (heard(alice.client), heard(alice.client), heard(charlie.client)) == (1, 2, 1)
+    named = ["--session", "ada", "--config", '{"label": "p"}', "--organization", room.organization.slug]
+    call_command("agents", "run", "probe", "--input", '"Hello"', *named)
+    assert capsys.readouterr().out == "3\n"

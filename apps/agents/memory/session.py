@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from apps.agents.context import Context
 
 USUAL_TURNS = 50
-MOST_TURNS = 1_000
+MOST_TURNS = 200  # what is read is recorded, and has to fit there
 
 
 class Session:
@@ -36,7 +36,7 @@ class Session:
         self._numbers = itertools.count(1)  # of what is added here: the same in every attempt
 
     def messages(self, limit: int = USUAL_TURNS) -> list[Message]:
-        """Give the last messages, in order."""
+        """Give the last messages, at most 200, in order."""
         return self._heard(self._ctx.step("session:messages", self._latest, limit))
 
     async def amessages(self, limit: int = USUAL_TURNS) -> list[Message]:

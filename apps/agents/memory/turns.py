@@ -17,8 +17,8 @@ from apps.common.ids import uuid7
 from apps.common.json import JSON
 from apps.integrations.language_models import Message
 
-LONGEST_CONTENT = 100_000  # characters of one turn that are kept
-MOST_READ = 2_000  # turns that are looked at together
+LONGEST_CONTENT = 50_000  # characters of one turn that are kept
+MOST_READ = 1_000  # turns that are looked at together
 
 # Makes the session or touches it, and locks its row either way: whoever else adds turns waits for the end of this.
 _OPEN = """

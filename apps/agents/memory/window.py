@@ -55,7 +55,7 @@ def part(turns: Sequence[Turn], tokens: int, *, summary: str, summary_seq: int, 
     older, kept = turns[: len(turns) - count], turns[len(turns) - count :]
     if not kept:  # not even the last one fits: a part of it says more than none
         older, kept = turns[:-1], [_shortened(turns[-1], int(tokens * SHARE_OF_TURNS))]
-    return parted.model_copy(update={"older": tuple(older), "turns": tuple(kept)})
+    return parted.model_copy(update={"older": tuple(map(_quoted, older)), "turns": tuple(kept)})
 
 
 def _fitting(turns: Sequence[Turn], tokens: int) -> int:
@@ -79,6 +79,12 @@ def _shortened(turn: Turn, tokens: int) -> Turn:
     return turn.model_copy(update={"message": Message(role=role, content=cut(text, most))})
 
 
+def _quoted(turn: Turn) -> Turn:
+    """Give the turn with as much of its text as a summary is made of."""
+    content = cut(turn.message.content, LONGEST_QUOTED)
+    return turn.model_copy(update={"message": turn.message.model_copy(update={"content": content})})
+
+
 def pieces(turns: Sequence[Turn]) -> list[str]:
     """Give the turns as text, in pieces that can be summarised one after the other."""
     found: list[str] = []
@@ -94,7 +100,7 @@ def pieces(turns: Sequence[Turn]) -> list[str]:
 def written(turn: Turn) -> str:
     """Give a turn as a line of a protocol."""
     calls = "".join(f" [calls {call.name}]" for call in turn.message.tool_calls)
-    return f"{turn.message.role}: {cut(turn.message.content, LONGEST_QUOTED)}{calls}"
+    return f"{turn.message.role}: {turn.message.content}{calls}"
 
 
 def most_characters(tokens: int) -> int:
