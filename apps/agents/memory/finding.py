@@ -11,7 +11,8 @@ from apps.agents.memory.memories import Recalled, Whose
 from apps.agents.memory.writing import storable
 from apps.agents.models import AgentSession, Memory, SessionTurn
 from apps.common.asyncio_loop import run_coroutine
-from apps.common.errors import Fatal, Retryable, Unavailable
+from apps.common.database import release_connection
+from apps.common.errors import Fatal, NotFound, Retryable, Unavailable
 from apps.common.selectors import find_by_id
 from apps.integrations.embeddings import embed
 
@@ -80,9 +81,10 @@ def search(
 
     Looking does not count as recalling. Raises Unavailable where the provider of embeddings does not answer.
     """
+    release_connection()  # a provider may take its time
     try:
         embedder, (vector,) = run_coroutine(embed([storable(query)]))
-    except (Fatal, Retryable) as failed:
+    except (Fatal, NotFound, Retryable) as failed:
         raise Unavailable(f"Memories cannot be searched now: {failed}", code="embeddings_unavailable") from None
     whose = Whose(
         organization_id=organization, agent=agent or None, session=session.pk if session else None, kind=kind or None

@@ -32,10 +32,10 @@ class Command(OrchestraCommand):
     def run(
         self,
         name: str,
-        input: str,
+        input: str,  # noqa: A002 - its argument
         config: str | None,
         timeout: float,
-        session: str | None,  # noqa: A002 - its argument
+        session: str | None,
     ) -> None:
         """Run an agent once and print its output."""
         outcome = execute(
