@@ -343,6 +343,30 @@ def test_writers_beside_each_other_lose_no_turn(room):
     assert [message.content for message in ctx.session.messages(500)] == [content for _, _, content in found]
 
 
+def test_a_session_that_is_erased_beside_its_writers_stays_whole(room):
+    def write(writer: int) -> None:
+        source = Source(organization_id=room.organization.pk, agent=f"agent-{writer}")
+        try:
+            for number in range(EACH):
+                add_turns(source, "ada", [Said(f"{writer}:{number}", Message(role="user", content="Hello"))])
+                if number % 5 == writer:
+                    with room.scope():
+                        erase_sessions(AgentSession.objects.all())
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, range(WRITERS)))
+    ctx = LocalContext(room.organization.pk, session="ada")
+    ctx.session.add(said("Hello"))
+
+    seqs = [seq for seq, _, _ in turns(room)]
+    assert seqs == list(range(1, len(seqs) + 1))
+    with room.scope():
+        assert AgentSession.objects.get().last_seq == len(seqs)
+    assert len(ctx.session.messages(200)) == len(seqs)
+
+
 def test_a_session_that_is_erased_while_something_is_remembered_begins_anew(room, monkeypatch):
     ctx = LocalContext(room.organization.pk, agent="helper", session="ada")
     ctx.session.add(Message(role="user", content="Hello"))
