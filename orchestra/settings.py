@@ -50,6 +50,8 @@ ORCHESTRA_WORKER_CONCURRENCY: int = env.int("ORCHESTRA_CONCURRENCY", default=50)
 ORCHESTRA_ORGANIZATION_SHARE: int = env.int("ORCHESTRA_ORGANIZATION_SHARE", default=0)  # nodes at work; 0: no bound
 ORCHESTRA_ORGANIZATION_QUEUE: int = env.int("ORCHESTRA_ORGANIZATION_QUEUE", default=10_000)  # runs not begun
 ORCHESTRA_RETENTION_DAYS: int = env.int("ORCHESTRA_RETENTION_DAYS", default=90)  # of ended runs; 0: for ever
+ORCHESTRA_SESSION_DAYS: int = env.int("ORCHESTRA_SESSION_DAYS", default=0)  # of unused agent sessions; 0: for ever
+ORCHESTRA_EMBEDDINGS: str = env.str("ORCHESTRA_EMBEDDINGS", default="local/hashed")  # who makes the vectors of memories
 ORCHESTRA_WEB_PROCESSES: int = env.int("ORCHESTRA_WEB_PROCESSES", default=2)  # that `up` starts
 ORCHESTRA_WEB_THREADS: int = env.int("ORCHESTRA_WEB_THREADS", default=64)
 ORCHESTRA_WEB_ROOM: int = env.int("ORCHESTRA_WEB_ROOM", default=1000)  # requests answered or in line for a thread

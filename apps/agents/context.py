@@ -5,7 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -13,10 +15,17 @@ import structlog
 from apps.common.asyncio_loop import Cancelled, run_coroutine
 from apps.common.errors import Fatal
 from apps.common.json import JSON
-from apps.integrations import language_models
+from apps.integrations import language_models, registry
 from apps.integrations import services as tools
 from apps.integrations.language_models import Conversation, Reply, Request, ask_plainly
 from apps.integrations.tools import Log, ToolContext, never
+
+if TYPE_CHECKING:  # behind these are rows, and a plugin is imported before there are any
+    from apps.agents.memory.long_term import Kind, NewMemory, Scope
+    from apps.agents.memory.memories import Recalled
+    from apps.agents.memory.session import Session
+
+USUAL_MEMORIES = 5
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,10 @@ class Context(ABC):
     - `visit`: 1 the first time the run comes to this node, 2 the second time, in a cycle.
     - `attempt`: 1 the first time this visit is tried, higher after a failure or a crash.
     - `model`: the language model that the node names, if it names one.
+    - `agent`: the name of the agent that is at work.
+    - `session_name`: what the node's field `session` gives; `session` is the conversation of that name.
+    - `tainted`: whether the agent has read what came from outside (a tool's result, a tainted turn or memory), so that
+      what it writes may be somebody else's words. Set it where your code reads such things by itself.
     - `log`: `ctx.log.info("Read the page.", bytes=1234)` writes a line that people see in the run's log.
     """
 
@@ -49,8 +62,10 @@ class Context(ABC):
     visit: int = 1
     attempt: int = 1
     model: str | None = None
-    agent: str = ""  # its name
+    agent: str = ""
     depth: int = 0  # of agents that ask agents
+    session_name: JSON = None
+    tainted: bool = False
     log: Log
 
     @abstractmethod
@@ -93,10 +108,12 @@ class Context(ABC):
         Raises NotFound for an unknown tool, Fatal `invalid_input` for input that does not fit, and whatever
         the tool raises: Retryable when trying again may help, Fatal when not. In async code use `acall_tool`.
         """
+        self._is_told_by(name)
         return self._make_call(self._next_call(), name, input)
 
     async def acall_tool(self, name: str, input: JSON = None) -> JSON:  # noqa: A002
         """Do what `call_tool` does, for async code."""
+        self._is_told_by(name)
         return await self._make_call_async(self._next_call(), name, input)
 
     def _make_call(self, call: int, name: str, given: JSON) -> JSON:
@@ -106,6 +123,11 @@ class Context(ABC):
     async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
         result: JSON = await self.astep(f"tool:{name}", tools.ainvoke, name, given, self.tool_context(call))
         return result
+
+    def _is_told_by(self, tool: str) -> None:
+        """Note that a tool brings something from outside; one that only writes rows of ours does not."""
+        known = registry.find(tool)
+        self.tainted = self.tainted or known is None or known.effect != "write"
 
     def ask_model(self, request: Request) -> Reply:
         """Ask a language model and gives its answer, recorded like a `step`: an answer is paid for once.
@@ -142,17 +164,87 @@ class Context(ABC):
 
     @contextmanager
     def deeper(self) -> Iterator[None]:
-        """Have another agent work in this context, and be who one was afterwards."""
-        before = self.agent, self.model
-        self.model, self.depth = None, self.depth + 1
+        """Have another agent work in this context: it asks its own model."""
+        model, self.model, self.depth = self.model, None, self.depth + 1
         try:
             yield
         finally:
-            (self.agent, self.model), self.depth = before, self.depth - 1
+            self.model, self.depth = model, self.depth - 1
 
     async def _ask(self, request: Request, known: int) -> JSON:
         """The record of an answer, see `language_models.records`; outside of any organization nobody counts it."""
         return await ask_plainly(request, known)
+
+    @cached_property
+    def session(self) -> "Session | None":
+        """The conversation that the node goes on with: `ctx.session.messages()`, `.add(...)`, `.window(tokens)`.
+
+        None where the node names none. Raises Fatal `invalid_session` where it names what cannot be one.
+        """
+        from apps.agents.memory.session import Session, key_of  # noqa: PLC0415
+
+        key = key_of(self.session_name)
+        return Session(self, key) if key is not None else None
+
+    def remember(
+        self,
+        text: str,
+        *,
+        kind: "Kind" = "note",
+        importance: float = 0.5,
+        tainted: bool | None = None,
+        scope: "Scope" = "session",
+    ) -> UUID:
+        """Keep a text for later and give the memory's id, recorded like a `step`: a new attempt keeps it once.
+
+        It is of the session, where the node names one, and found by every agent there; with `scope="agent"`, and
+        without a session, it is of this agent in all its sessions. `importance` is above 0 and at most 1. `tainted`
+        says whether it was made of what came from outside: without it that is what `ctx.tainted` says. Raises Fatal
+        `invalid_memory` for what cannot be one. In async code use `aremember`.
+        """
+        new = self._new_memory(text, kind, importance, tainted, scope)
+        return UUID(self.step("memory:remember", _long_term().remember, self, new))
+
+    async def aremember(
+        self,
+        text: str,
+        *,
+        kind: "Kind" = "note",
+        importance: float = 0.5,
+        tainted: bool | None = None,
+        scope: "Scope" = "session",
+    ) -> UUID:
+        """Do what `remember` does, for async code."""
+        new = self._new_memory(text, kind, importance, tainted, scope)
+        return UUID(await self.astep("memory:remember", _long_term().aremember, self, new))
+
+    def recall(self, query: str, *, limit: int = USUAL_MEMORIES) -> "list[Recalled]":
+        """Give the memories that have most to do with a text, the best first; of the session and of this agent.
+
+        Each has its `text`, `score` and `why`. Recorded like a `step`: a new attempt is given the same ones. They are
+        what was written down once, so show them to a model as data. In async code use `arecall`.
+        """
+        written = self.step("memory:recall", _long_term().recall, self, query, limit)
+        found: list[Recalled] = _long_term().recalled(self, written)
+        return found
+
+    async def arecall(self, query: str, *, limit: int = USUAL_MEMORIES) -> "list[Recalled]":
+        """Do what `recall` does, for async code."""
+        written = await self.astep("memory:recall", _long_term().arecall, self, query, limit)
+        found: list[Recalled] = _long_term().recalled(self, written)
+        return found
+
+    def _new_memory(self, text: str, kind: str, importance: float, tainted: bool | None, scope: str) -> "NewMemory":
+        number = next(self.__dict__.setdefault("_memories", itertools.count(1)))
+        new: NewMemory = _long_term().NewMemory(
+            text=text,
+            kind=kind,
+            importance=importance,
+            tainted=self.tainted if tainted is None else tainted,
+            scope=scope,
+            origin=f"{self.idempotency_key()}:memory:{number}",
+        )
+        return new
 
     def tool_context(self, call: int) -> ToolContext:
         """Give what the tool sees that is called as this call of the visit."""
@@ -171,12 +263,19 @@ class Context(ABC):
         return int(next(calls))
 
 
+def _long_term() -> ModuleType:
+    from apps.agents.memory import long_term  # noqa: PLC0415
+
+    return long_term
+
+
 class LocalContext(Context):
     """A Context outside any run: for one call over the API or the command line, and for tests of agents.
 
-    Steps are called directly and progress stays in memory; `cancel()` cancels. `key` is the idempotency key. Of an
-    organization the models are those it has set up, and what they cost is counted as that of `agent` and `caller`;
-    without one there are only the models that code brings. `hear` is told the answers of models as they come.
+    Steps are called directly and progress stays in memory; `cancel()` cancels. `key` is the idempotency key. What it
+    remembers is kept for the organization that it is given; without one nothing can be. Of an organization the models
+    are those it has set up, and what they cost is counted as that of `agent` and `caller`; without one there are only
+    the models that code brings. `hear` is told the answers of models as they come.
     """
 
     def __init__(
@@ -190,12 +289,14 @@ class LocalContext(Context):
         log: Log | None = None,
         cancelled: Callable[[], bool] = never,
         agent: str = "",
+        session: str | None = None,
         caller: str = "",
         hear: Callable[[str], None] | None = None,
     ) -> None:
         self._is_accounted = organization_id is not None
-        self.agent, self._caller, self._hear = agent, caller, hear
+        self._caller, self._hear = caller, hear
         self.organization_id = organization_id or uuid4()
+        self.agent, self.session_name = agent, session
         self.node, self.visit, self.attempt = node, visit, attempt
         self.log = log or structlog.get_logger("orchestra.agents")
         self.reports: list[tuple[float | None, str]] = []  # what `progress` was told

@@ -40,10 +40,13 @@ def run_agent(
     calling thread, async ones on the process-wide loop; time limits are the caller's.
     """
     agent_type = registry.get_for(ctx.organization_id, agent) if isinstance(agent, str) else agent
-    ctx.agent = agent_type.name
     made = agent_type.make(check_config(agent_type, config))
     task = _checked(agent_type.input, input, f"agent '{agent_type.name}'")
-    return _result(agent_type, _live(made, task, ctx))
+    outer, ctx.agent = ctx.agent, agent_type.name
+    try:
+        return _result(agent_type, _live(made, task, ctx))
+    finally:
+        ctx.agent = outer
 
 
 async def arun_agent(agent: str | AgentType, input: JSON, ctx: Context) -> Result:  # noqa: A002

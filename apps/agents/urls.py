@@ -1,14 +1,22 @@
-"""The addresses of agents."""
+"""The addresses of agents, and of what they remember."""
 
 from django.urls import path
 
 from apps.agents.api import definitions
 from apps.agents.api.catalogue import AgentsView, AgentView, ExecuteAgentView
-from apps.agents.views import catalogue
+from apps.agents.api.memory import MemoriesView, OneMemoryView, OneSessionView, SessionsView, TurnsView
+from apps.agents.views import catalogue, memories, sessions
 
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
     path("agents/<str:name>", catalogue.agent, name="agent"),
+    path("sessions", sessions.session_list, name="sessions"),
+    path("sessions/erase", sessions.erase_of_agent, name="erase_sessions"),
+    path("sessions/<str:ref>", sessions.session, name="session"),
+    path("sessions/<str:ref>/erase", sessions.erase, name="erase_session"),
+    path("memories", memories.memory_list, name="memories"),
+    path("memories/erase", memories.erase_many, name="erase_memories"),
+    path("memories/<str:ref>/erase", memories.erase, name="erase_memory"),
 ]
 
 urlpatterns = [
@@ -21,6 +29,11 @@ urlpatterns = [
     path("v1/agent-definitions/<str:name>/export", definitions.ExportAgentView.as_view()),
     path("v1/agent-definitions/<str:name>/chat", definitions.ChatView.as_view()),
     path("v1/agents/<str:name>", AgentView.as_view()),
+    path("v1/sessions", SessionsView.as_view()),
+    path("v1/sessions/<str:ref>", OneSessionView.as_view()),
+    path("v1/sessions/<str:ref>/turns", TurnsView.as_view()),
+    path("v1/memories", MemoriesView.as_view()),
+    path("v1/memories/<str:ref>", OneMemoryView.as_view()),
     path("agents/execute", ExecuteAgentView.as_view(schema=None)),  # the older address
     *pages,
 ]

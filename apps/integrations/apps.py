@@ -10,6 +10,7 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         import_module("apps.integrations.builtin")
         import_module("apps.integrations.language_models.scripted")
+        import_module("apps.integrations.embeddings.hashed")
         from apps.common import chores  # noqa: PLC0415
         from apps.integrations.language_models.cache import forget_old_answers  # noqa: PLC0415
         from apps.observability.services.accounting import expire_calls  # noqa: PLC0415

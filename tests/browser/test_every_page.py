@@ -10,7 +10,11 @@ import re
 import pytest
 from django.test import Client
 from django.urls import get_resolver
+from django_scopes import scope
 
+from apps.agents.context import LocalContext
+from apps.agents.models import AgentSession
+from apps.integrations.language_models import Message, ToolCall
 from tests.accounts.test_every_endpoint import patterns
 from tests.browser.accessibility import assert_accessible
 from tests.workflows.engine_room import EngineRoom
@@ -37,6 +41,7 @@ def full(alice):
     listed(workflow, count=60)
     for status in ("running", "waiting", "paused", "pending", "cancelled", "failed"):
         listed(workflow, status)
+    session = remembered(alice.organization)
     approval = ask(EngineRoom(alice.organization), message=LONG, form=FORM)
     return {
         "runs": approval.run_id,
@@ -44,10 +49,30 @@ def full(alice):
         "approvals": approval.pk,
         "templates": "market-brief",
         "agents": "assistant",
+        "sessions": session.pk,
+        "memories": session.pk,  # they have acts only, and no page each
         "tools": "outbox.send",
         "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
         "workflow-restores": workflow.pk,
     }
+
+
+def remembered(organization):
+    """A session with a summary, many turns and memories."""
+    ctx = LocalContext(organization.pk, agent="assistant", session=LONG[:150])
+    call = ToolCall(id="1", name="demo.search", arguments={"query": LONG})
+    for number in range(30):
+        ctx.session.add(
+            Message(role="user", content=f"{number} {LONG}"),
+            Message(role="assistant", content="", tool_calls=(call,)),
+            Message(role="tool", content=LONG, tool_call_id="1"),
+            Message(role="assistant", content=LONG * 3),
+            tainted=number % 2 == 0,
+        )
+        ctx.remember(f"{number} {LONG}", tainted=number % 3 == 0)
+    with scope(organization=organization):
+        AgentSession.objects.update(summary=LONG, summary_seq=4, summary_tainted=True)
+        return AgentSession.objects.get()
 
 
 def is_page(actor, path):

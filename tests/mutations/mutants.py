@@ -21,7 +21,7 @@ class Mutant:
     tests: tuple[str, ...]  # of which one at least has to fail
 
 
-SERVICES, STORE = "apps/workflows/services", "apps/workflows/store"
+SERVICES, STORE, MEMORY = "apps/workflows/services", "apps/workflows/store", "apps/agents/memory"
 FENCING, RECOVERY, ZOMBIES = (f"tests/workflows/test_{name}.py" for name in ("fencing", "recovery", "zombies"))
 
 MUTANTS = (
@@ -140,5 +140,26 @@ MUTANTS = (
             ),
         ),
         ("tests/workflows/test_effects.py::test_a_call_whose_answer_was_kept_is_not_made_again",),
+    ),
+    Mutant(
+        "memories are found across organizations",
+        (
+            Edit(
+                f"{MEMORY}/memories.py",
+                "where organization_id = %(organization)s and embedder = %(embedder)s",
+                "where embedder = %(embedder)s",
+            ),
+        ),
+        ("tests/agents/test_memory.py::test_another_organization_recalls_nothing",),
+    ),
+    Mutant(
+        "nobody waits for who adds turns to a session",
+        (Edit(f"{MEMORY}/turns.py", "organization_id), transaction.atomic():", "organization_id):"),),
+        ("tests/workflows/test_agent_memory.py::test_writers_beside_each_other_lose_no_turn",),
+    ),
+    Mutant(
+        "Redis is believed whatever it has of a session",
+        (Edit(f"{MEMORY}/short_term.py", "turns[-1].seq == last_seq and all(", "all("),),
+        ("tests/agents/test_memory.py::test_a_list_that_cannot_be_right_is_not_believed",),
     ),
 )

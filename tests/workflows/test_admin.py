@@ -6,6 +6,8 @@ from django.test import Client
 from django_scopes import scope, scopes_disabled
 
 from apps.accounts.models import User
+from apps.agents.context import LocalContext
+from apps.integrations.language_models import Message
 from apps.workflows.models import Run, RunEvent, Worker
 from tests.fixtures import PASSWORD
 from tests.workflows.engine_room import EngineRoom
@@ -23,7 +25,9 @@ FAILING = {"name": "broken", "nodes": {"b": {"type": "fail", "message": "No."}}}
 
 
 def models():
-    found = [*apps.get_app_config("workflows").get_models(), *apps.get_app_config("observability").get_models()]
+    found = [
+        model for name in ("workflows", "observability", "agents") for model in apps.get_app_config(name).get_models()
+    ]
     return sorted(found, key=lambda model: model.__name__)
 
 
@@ -44,6 +48,9 @@ def busy(room: EngineRoom) -> Run:
     run = room.start(EVERYTHING, {"text": "x" * 100_000})
     room.work()
     room.signal(run, "paid")
+    ctx = LocalContext(room.organization.pk, agent="helper", session="ada")
+    ctx.session.add(Message(role="user", content="Hello"))
+    ctx.remember("Ada likes tea.")
     with scope(organization=room.organization):
         Worker.objects.create(name="w1", host="here", pid=1, lock_key=1, slots=1, version="1")
     return room.run(run)

@@ -74,6 +74,7 @@ class ExecuteAgentView(OrganizationView):
             config=asked.get("config"),
             timeout=asked["timeout"],
             key=key,
+            session=asked.get("session"),
             input_at="/input" if "input" in asked else "/input_data",
             caller=self.access.actor,
         )

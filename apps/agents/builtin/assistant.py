@@ -5,7 +5,8 @@ from pydantic import AliasChoices, BaseModel, Field, JsonValue
 from apps.agents.context import Context
 from apps.agents.llm.loop import Task, answer
 from apps.agents.llm.prompt import texts_of
-from apps.agents.llm.spec import AgentSpec, Grant, Limits
+from apps.agents.llm.spec import AgentSpec, Grant, Limits, Memory
+from apps.agents.memory.assistance import MemoryConfig
 from apps.agents.sdk import Agent
 
 
@@ -19,7 +20,7 @@ class Assistant(Agent):
     name = "assistant"
     capabilities = ("assistant", "language_model")
 
-    class Config(BaseModel):
+    class Config(MemoryConfig):
         instructions: str = Field("", max_length=100_000, description="Who the model is to be and how it answers.")
         model: str = Field("default", description="The model that is asked where the node names none.")
         tools: list[str] = Field(default=[], max_length=50, description="Names of the tools that it may call.")
@@ -33,6 +34,7 @@ class Assistant(Agent):
                 model=self.model,
                 tools=tuple(Grant(tool=name) for name in self.tools),
                 options=self.options,
+                memory=Memory(recall=self.recall, reflect=self.reflect, history_tokens=self.history_tokens),
                 limits=Limits(turns=self.most_turns),
             )
 

@@ -8,7 +8,7 @@ read run beside each other, and their places are given out before any of them be
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from apps.agents.context import Context
 from apps.agents.llm import guardrails, pii
@@ -16,6 +16,7 @@ from apps.agents.llm.guardrails import Fault
 from apps.agents.llm.offers import Offer, Refused, offers_of
 from apps.agents.llm.prompt import opening
 from apps.agents.llm.spec import AgentSpec
+from apps.agents.memory.assistance import closing_with_memory, opening_with_memory
 from apps.common.errors import Fatal, NotFound
 from apps.common.json import JSON, dumps
 from apps.integrations.language_models.shapes import Attachment, Message, Reply, Request, ToolCall
@@ -73,6 +74,16 @@ class _Life:
         self.turns = self.calls = self.tokens = self.cost = self.faults = 0
 
     async def live(self) -> Answer:
+        """See `answer`: with what is remembered before it, and what is worth remembering after it."""
+        about: dict[str, Any] = {"model": self.model, "options": dict(self.spec.options)}
+        self.messages = await opening_with_memory(self.ctx, self.messages, self.spec.memory, **about)
+        begin = len(self.messages) - 1  # of what is said here
+        self.is_tainted |= self.ctx.tainted
+        found = await self._work()
+        await closing_with_memory(self.ctx, self.messages[begin:], self.spec.memory, **about)
+        return found
+
+    async def _work(self) -> Answer:
         while True:
             reply = await self._ask()
             self.messages.append(reply.message)
@@ -120,6 +131,7 @@ class _Life:
             _stop("tool_calls", f"asked for {self.calls} calls")
         if (handoff := next(filter(self._is_handoff, wanted), None)) is not None:
             output = await self.offers[handoff.name].call(handoff.arguments, self.is_tainted)
+            self.messages += [_told(call, output if call is handoff else {"error": "Not done."}) for call in wanted]
             return self._answer(reply, output, "")
         tainted = self.is_tainted
         together = [call for call in wanted if (offer := self._offer(call)) and offer.is_parallel]

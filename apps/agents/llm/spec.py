@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
 
+from apps.agents.memory.assistance import MemoryConfig
 from apps.common.json_schema import Checker
 from apps.common.validation import InvalidInput
 
@@ -56,11 +57,10 @@ class Guardrails(Part):
     retries: int = Field(2, ge=0, le=5, description="How often the agent may try again before it fails.")
 
 
-class Memory(Part):
+class Memory(MemoryConfig):
     """What the agent knows from before."""
 
-    recall: int = Field(0, ge=0, le=50, description="Memories that are put beside each task.")
-    reflect: bool = Field(False, description="Whether it keeps what it has learned at the end.")
+    model_config = Part.model_config
 
 
 def _grant(value: Any) -> Any:

@@ -36,6 +36,9 @@ class ExecuteSerializer(StrictSerializer):
     input_data = serializers.JSONField(required=False, help_text="What the agent's input_schema takes.")
     input = serializers.JSONField(required=False, help_text="The same as `input_data`.")
     config = serializers.DictField(required=False, help_text="What the agent's config_schema takes.")
+    session = serializers.CharField(
+        required=False, max_length=200, help_text="Names a conversation that the agent goes on with."
+    )
     timeout = serializers.FloatField(
         min_value=0.1, max_value=MOST_SECONDS, default=DEFAULT_SECONDS, help_text="Seconds."
     )

@@ -25,13 +25,14 @@ def execute(
     config: dict[str, Any] | None = None,
     timeout: float = DEFAULT_SECONDS,
     key: str | None = None,
+    session: str | None = None,
     input_at: str = "",
     caller: str = "",
 ) -> Outcome:
     """Run the agent and give its Outcome; raise Invalid (places under `input_at`) when the task does not fit it.
 
-    Calls with the same `key` give tools the same idempotency keys, so that what they send is sent once. What models
-    cost counts as that of the `caller`.
+    Calls with the same `key` give tools the same idempotency keys, so that what they send is sent once. `session` names
+    the conversation that the agent goes on with. What models cost counts as that of the `caller`.
     """
     try:
         check_config(agent_type, config)
@@ -41,7 +42,7 @@ def execute(
 
     def work(cancelled: Callable[[], bool]) -> JSON:
         name = f"execute:{key or uuid4()}"
-        ctx = LocalContext(organization_id, key=name, log=log, cancelled=cancelled, caller=caller)
+        ctx = LocalContext(organization_id, key=name, log=log, cancelled=cancelled, session=session, caller=caller)
         return run_agent(agent_type.name, task, ctx, config=config).output
 
     return outcome_of(work, timeout=timeout, input_at=input_at)

@@ -122,7 +122,6 @@ class NodeContext(Context):
     """What a handler that executes something sees of its run."""
 
     input: JSON
-    session: str | None = None
     on_unknown: str | None = None  # what the node says about calls that may have taken effect: ask | fail | retry
 
     @abstractmethod

@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 
 from apps.accounts.services import expiry
+from apps.agents.memory.erasing import forget_unused_sessions
 from apps.common import chores
 from apps.common.database import release_connection
 from apps.workflows.services import attempts, firing, recovery
@@ -138,6 +139,8 @@ class WorkerRuntime:
             firing.forget_old_fires()
             if days := settings.ORCHESTRA_RETENTION_DAYS:
                 forget_old_runs(timedelta(days=days), go_on=self._may_tidy)
+            if days := settings.ORCHESTRA_SESSION_DAYS:
+                forget_unused_sessions(timedelta(days=days), go_on=self._may_tidy)
 
     def _do_chores(self) -> None:
         if self.liveness.leads:

@@ -27,8 +27,16 @@ class Command(OrchestraCommand):
         argument("--input", default="{}", metavar="JSON", help="JSON, @FILE, or - for standard input"),
         argument("--config", metavar="JSON", help="JSON or @FILE"),
         argument("--timeout", type=float, default=300.0, metavar="SECONDS"),
+        argument("--session", metavar="KEY", help="a conversation that the agent goes on with"),
     )
-    def run(self, name: str, input: str, config: str | None, timeout: float) -> None:  # noqa: A002 - its argument
+    def run(
+        self,
+        name: str,
+        input: str,  # noqa: A002 - its argument
+        config: str | None,
+        timeout: float,
+        session: str | None,
+    ) -> None:
         """Run an agent once and print its output."""
         outcome = execute(
             registry.get(name),
@@ -36,6 +44,7 @@ class Command(OrchestraCommand):
             organization_id=self.organization.pk,
             config=read_document(config) if config else None,
             timeout=timeout,
+            session=session,
         )
         if outcome.error:
             self.fail(f"{outcome.error['message']} ({outcome.error['code']})")
