@@ -50,6 +50,7 @@ ORCHESTRA_WORKER_CONCURRENCY: int = env.int("ORCHESTRA_CONCURRENCY", default=50)
 ORCHESTRA_ORGANIZATION_SHARE: int = env.int("ORCHESTRA_ORGANIZATION_SHARE", default=0)  # nodes at work; 0: no bound
 ORCHESTRA_ORGANIZATION_QUEUE: int = env.int("ORCHESTRA_ORGANIZATION_QUEUE", default=10_000)  # runs not begun
 ORCHESTRA_RETENTION_DAYS: int = env.int("ORCHESTRA_RETENTION_DAYS", default=90)  # of ended runs; 0: for ever
+ORCHESTRA_MESSAGE_DAYS: float = env.float("ORCHESTRA_MESSAGE_DAYS", default=7.0)  # of channels, until they expire
 ORCHESTRA_WEB_PROCESSES: int = env.int("ORCHESTRA_WEB_PROCESSES", default=2)  # that `up` starts
 ORCHESTRA_WEB_THREADS: int = env.int("ORCHESTRA_WEB_THREADS", default=64)
 ORCHESTRA_WEB_ROOM: int = env.int("ORCHESTRA_WEB_ROOM", default=1000)  # requests answered or in line for a thread

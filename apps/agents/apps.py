@@ -9,4 +9,5 @@ class AgentsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("apps.agents.builtin")
+        import_module("apps.agents.bus.tools")
         import_module("apps.agents.discovery").discover()

@@ -39,6 +39,7 @@ def run_agent(
     calling thread, async ones on the process-wide loop; time limits are the caller's.
     """
     agent_type = registry.get(name)
+    ctx.agent = agent_type.name
     agent = agent_type.agent(check_config(agent_type, config))
     task = _checked(agent_type.input, input, f"agent '{name}'")
     return _result(agent_type, _live(agent, task, ctx))

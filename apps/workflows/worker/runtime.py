@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 
 from apps.accounts.services import expiry
+from apps.agents.bus.retention import forget_old_messages
 from apps.common.database import release_connection
 from apps.workflows.services import attempts, firing, recovery
 from apps.workflows.services.acting import act_on_run
@@ -133,6 +134,7 @@ class WorkerRuntime:
         if self.liveness.leads:
             expiry.forget_expired()
             firing.forget_old_fires()
+            forget_old_messages(go_on=self._may_tidy)
             if days := settings.ORCHESTRA_RETENTION_DAYS:
                 forget_old_runs(timedelta(days=days), go_on=self._may_tidy)
 
