@@ -1,4 +1,4 @@
-"""A process that reads a message of a channel and holds it until it is killed: `bus_reader ORGANIZATION CHANNEL GROUP`."""
+"""A process that reads a message and holds it until it is killed: `bus_reader ORGANIZATION CHANNEL GROUP`."""
 
 import os
 import sys
@@ -17,7 +17,8 @@ def main(organization: str, channel: str, group: str) -> None:
     """Say what was read, and go on as if the work took for ever."""
     reader = bus.Reader(UUID(organization), channel, group, lease=1)
     message = reader.read(wait=30)
-    print(message.payload if message else None, flush=True)
+    sys.stdout.write(f"{message.payload if message else None}\n")
+    sys.stdout.flush()
     time.sleep(600)
 
 

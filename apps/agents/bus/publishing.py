@@ -57,7 +57,7 @@ def publish(
             signals.send(options.signal.run, options.signal.event, payload, by=sender.origin or "bus")
         message = message_of(_written(owner, payload, sender, options, idempotency_key), channel)
         transaction.on_commit(lambda: streams.announce(sender.organization_id, channel, message.seq))
-    log.info("Published.", action="message_published", channel=channel, message_id=str(message.id), kind=message.kind)
+    log.debug("Published.", action="message_published", channel=channel, message_id=str(message.id), kind=message.kind)
     return message
 
 
