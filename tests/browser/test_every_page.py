@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
+from apps.agents import bus
 from tests.accounts.test_every_endpoint import patterns
 from tests.browser.accessibility import assert_accessible
 from tests.workflows.engine_room import EngineRoom
@@ -45,9 +46,22 @@ def full(alice):
         "templates": "market-brief",
         "agents": "assistant",
         "tools": "outbox.send",
+        "channels": talk(alice.organization).name,
         "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
         "workflow-restores": workflow.pk,
     }
+
+
+def talk(organization):
+    """Much on a channel, and more than its readers could handle; gives it."""
+    sender = bus.Sender(organization_id=organization.pk, origin="user:somebody-with-a-long-name")
+    channel = bus.declare(organization.pk, "orders", schema={"type": "object"}, description=LONG, max_deliveries=1)
+    reader = bus.Reader(organization.pk, "orders", "a-group-" + "x" * 80)
+    for number in range(30):
+        bus.publish("orders", {"number": number, "text": LONG * 5}, sender)
+        if number < 25:
+            reader.release(reader.read(), LONG)
+    return channel
 
 
 def is_page(actor, path):

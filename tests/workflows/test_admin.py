@@ -1,3 +1,5 @@
+from itertools import chain
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -6,6 +8,7 @@ from django.test import Client
 from django_scopes import scope, scopes_disabled
 
 from apps.accounts.models import User
+from apps.agents import bus
 from apps.workflows.models import Run, RunEvent, Worker
 from tests.fixtures import PASSWORD
 from tests.workflows.engine_room import EngineRoom
@@ -23,8 +26,8 @@ FAILING = {"name": "broken", "nodes": {"b": {"type": "fail", "message": "No."}}}
 
 
 def models():
-    found = [*apps.get_app_config("workflows").get_models(), *apps.get_app_config("observability").get_models()]
-    return sorted(found, key=lambda model: model.__name__)
+    found = (apps.get_app_config(name).get_models() for name in ("workflows", "observability", "agents"))
+    return sorted(chain.from_iterable(found), key=lambda model: model.__name__)
 
 
 def page_of(model, ending=""):
@@ -44,6 +47,8 @@ def busy(room: EngineRoom) -> Run:
     run = room.start(EVERYTHING, {"text": "x" * 100_000})
     room.work()
     room.signal(run, "paid")
+    bus.Reader(room.organization.pk, "news", "readers")
+    bus.publish("news", "x" * 10_000, bus.Sender(organization_id=room.organization.pk))
     with scope(organization=room.organization):
         Worker.objects.create(name="w1", host="here", pid=1, lock_key=1, slots=1, version="1")
     return room.run(run)
