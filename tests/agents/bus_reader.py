@@ -10,7 +10,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
 django.setup()
 
-from apps.agents import bus  # noqa: E402 - the settings come first
+from apps.agents.bus import exchange as bus  # noqa: E402 - the settings come first
 
 
 def main(organization: str, channel: str, group: str) -> None:

@@ -11,7 +11,7 @@ from django_scopes import scope
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 from apps.agents.bus import overview
 from apps.agents.bus.dead_letters import dead_letters, decide
 from apps.agents.bus.messages import message_in

@@ -8,7 +8,7 @@ import threading
 import pytest
 from django.db import connection
 
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 from apps.agents.bus import streams
 from apps.common import redis
 

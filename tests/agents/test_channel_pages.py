@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 from apps.agents.models import Delivery
 
 HTMX = {"HX-Request": "true"}

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 
 ORDER = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}, "title": "order"}
 

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 from tests.accounts.test_every_endpoint import patterns
 from tests.browser.accessibility import assert_accessible
 from tests.workflows.engine_room import EngineRoom

@@ -8,7 +8,7 @@ from django.test import Client
 from django_scopes import scope, scopes_disabled
 
 from apps.accounts.models import User
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 from apps.workflows.models import Run, RunEvent, Worker
 from tests.fixtures import PASSWORD
 from tests.workflows.engine_room import EngineRoom

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 from apps.agents.models import ChannelMessage, Delivery
 from apps.common.asyncio_loop import run_coroutine
 from apps.common.errors import Conflict, NotFound, Retryable

@@ -24,25 +24,11 @@ How, with Postgres as the truth and Redis as the one that wakes:
    silently. With Redis dead that is all there is, and nothing but time is lost. After a FLUSHALL the first reader makes
    the consumer group again and fills the stream from the rows.
 5. Acknowledging is one UPDATE of the delivery. Messages that have expired are deleted by the leading worker.
+
+Here is what a message is made of, without the database, as `orchestra.sdk` is imported without settings; `exchange`
+has what is done with messages.
 """
 
-from apps.agents.bus.channels import declare
-from apps.agents.bus.messages import BROADCAST, Message, Sender, Signal
-from apps.agents.bus.publishing import Options, publish
-from apps.agents.bus.reading import Reader
-from apps.agents.bus.requests import NoReply, await_reply, reply, request
+from apps.agents.bus.messages import BROADCAST, Message, NoReply, Options, Sender, Signal
 
-__all__ = [
-    "BROADCAST",
-    "Message",
-    "NoReply",
-    "Options",
-    "Reader",
-    "Sender",
-    "Signal",
-    "await_reply",
-    "declare",
-    "publish",
-    "reply",
-    "request",
-]
+__all__ = ["BROADCAST", "Message", "NoReply", "Options", "Sender", "Signal"]

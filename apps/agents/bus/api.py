@@ -8,13 +8,13 @@ from rest_framework.response import Response
 
 from apps.accounts.access import OrganizationView
 from apps.accounts.idempotency import Answer, run_once
-from apps.agents import bus
 from apps.agents.bus import dead_letters, overview
+from apps.agents.bus import exchange as bus
 from apps.agents.bus.messages import message_of
 from apps.agents.bus.serializers import (
     ChannelSerializer,
+    DeadLetterDecisionSerializer,
     DeadLetterSerializer,
-    DecisionSerializer,
     DeclareSerializer,
     MessageSerializer,
     PublishSerializer,
@@ -108,10 +108,12 @@ class DeadLetterView(OrganizationView):
 
     capabilities = {"POST": "run"}
 
-    @extend_schema(request=DecisionSerializer, responses={200: DeadLetterSerializer}, operation_id="decide_dead_letter")
+    @extend_schema(
+        request=DeadLetterDecisionSerializer, responses={200: DeadLetterSerializer}, operation_id="decide_dead_letter"
+    )
     def post(self, request: Request, ref: str) -> Response:
         """Deliver a dead letter again, or discard it; the first decision counts."""
-        decision = checked(DecisionSerializer, request)["decision"]
+        decision = checked(DeadLetterDecisionSerializer, request)["decision"]
 
         def work() -> Answer:
             return 200, dead_letter_json(dead_letters.decide(ref, decision, by=self.access.actor))

@@ -3,18 +3,21 @@
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
 
-from apps.agents.models import ChannelMessage, Delivery
-from apps.common.errors import ErrorItem
+from apps.common.errors import ErrorItem, Fatal
 from apps.common.json import JSON, NotJson, dumps
 from apps.common.validation import InvalidInput
 
+if TYPE_CHECKING:
+    from apps.agents.models import ChannelMessage, Delivery
+
 BROADCAST = "broadcast"  # the channel of what is for every agent
 MAX_BYTES = 64 * 1024
+LEASE_SECONDS = 60.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -34,6 +37,19 @@ class Signal:
 
     run: UUID
     event: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a message may have beside its payload."""
+
+    kind: str = "event"
+    correlation_id: UUID | None = None  # the message that the conversation began with
+    causation_id: UUID | None = None  # the message that this one follows from
+    reply_to: str = ""  # the channel for replies to a request
+    capability: str = ""  # only agents with it are meant
+    expires_in: float | None = None  # seconds; None: ORCHESTRA_MESSAGE_DAYS
+    signal: Signal | None = None  # the run that the message continues
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +93,13 @@ class Message:
         return record
 
 
+class NoReply(Fatal):
+    """Nobody has replied in time. The question was asked once, so asking again is for a new visit of the node."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="no_reply")
+
+
 _IDS = ("id", "organization_id", "run_id", "correlation_id", "causation_id", "delivery_id")
 _TIMES = ("created_at", "expires_at")
 
@@ -87,7 +110,7 @@ def message_in(record: dict[str, Any]) -> Message:
     return Message(**{**record, **ids, **{name: datetime.fromisoformat(record[name]) for name in _TIMES}})
 
 
-def message_of(row: ChannelMessage, channel: str, delivery: Delivery | None = None) -> Message:
+def message_of(row: "ChannelMessage", channel: str, delivery: "Delivery | None" = None) -> Message:
     """Give a row as its reader sees it."""
     return Message(
         id=row.pk,

@@ -1,8 +1,6 @@
 """Publishing: one transaction that puts the message and what each group has to do with it into rows."""
 
-from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -13,26 +11,13 @@ from django_scopes import scope
 
 from apps.agents.bus import signals, streams
 from apps.agents.bus.channels import check_against_schema, locked
-from apps.agents.bus.messages import Message, Sender, Signal, checked_payload, message_of
+from apps.agents.bus.messages import Message, Options, Sender, checked_payload, message_of
 from apps.agents.models import Channel, ChannelGroup, ChannelMessage, Delivery
 from apps.common.json import JSON
 
 log = structlog.get_logger(__name__)
 
 Kind = ChannelMessage.Kind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a message may have beside its payload."""
-
-    kind: str = Kind.EVENT
-    correlation_id: UUID | None = None  # the message that the conversation began with
-    causation_id: UUID | None = None  # the message that this one follows from
-    reply_to: str = ""  # the channel for replies to a request
-    capability: str = ""  # only agents with it are meant
-    expires_in: float | None = None  # seconds; None: ORCHESTRA_MESSAGE_DAYS
-    signal: Signal | None = None  # the run that the message continues
 
 
 PLAIN = Options()

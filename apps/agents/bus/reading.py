@@ -14,13 +14,12 @@ from django_scopes import scope
 
 from apps.agents.bus import streams
 from apps.agents.bus.channels import join
-from apps.agents.bus.messages import Message, message_of
+from apps.agents.bus.messages import LEASE_SECONDS, Message, message_of
 from apps.agents.models import Delivery
 from apps.common.database import release_connection
 from apps.common.redaction import redact
 from apps.integrations.tools import never
 
-LEASE_SECONDS = 60.0
 MOST_CHARACTERS = 1000  # of what a reader says about its failure
 
 log = structlog.get_logger(__name__)

@@ -7,8 +7,8 @@ from django.db.models.functions import Now
 from django_scopes import scope
 
 from apps.agents.bus import streams
-from apps.agents.bus.messages import Message, Sender, message_of
-from apps.agents.bus.publishing import Kind, Options, publish
+from apps.agents.bus.messages import Message, NoReply, Options, Sender, message_of
+from apps.agents.bus.publishing import Kind, publish
 from apps.agents.models import Channel, ChannelMessage
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
@@ -19,13 +19,6 @@ from apps.integrations.tools import never
 REPLIES = ".replies"  # behind a channel's name: where replies to its requests come
 LONGEST_BEFORE = 92  # characters that leave room for it
 MOST_SECONDS = 3600.0
-
-
-class NoReply(Fatal):
-    """Nobody has replied in time. The question was asked once, so asking again is for a new visit of the node."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="no_reply")
 
 
 def request(

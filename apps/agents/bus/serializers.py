@@ -123,7 +123,7 @@ class DeadLetterSerializer(serializers.Serializer[Any]):
     message = MessageSerializer()
 
 
-class DecisionSerializer(StrictSerializer):
+class DeadLetterDecisionSerializer(StrictSerializer):
     """What becomes of a dead letter."""
 
     decision = serializers.ChoiceField(

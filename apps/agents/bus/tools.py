@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, JsonValue
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 from apps.agents.bus.requests import MOST_SECONDS
 from apps.common.errors import Fatal
 from apps.integrations.tools import ToolContext, tool

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from apps.agents import bus
+from apps.agents.bus import exchange as bus
 from apps.agents.bus import overview, streams
 from apps.agents.bus.messages import Message, message_of
 from apps.agents.bus.serializers import channel_json, message_json
