@@ -4,6 +4,7 @@ from django.urls import path
 
 from apps.agents.api import AgentsView, AgentView, ExecuteAgentView
 from apps.agents.bus.api import (
+    ChannelGroupView,
     ChannelMessagesView,
     ChannelsView,
     ChannelView,
@@ -26,6 +27,7 @@ urlpatterns = [
     path("v1/agents/<str:name>", AgentView.as_view()),
     path("v1/channels", ChannelsView.as_view()),
     path("v1/channels/<str:name>", ChannelView.as_view()),
+    path("v1/channels/<str:name>/groups/<str:group>", ChannelGroupView.as_view()),
     path("v1/channels/<str:name>/messages", ChannelMessagesView.as_view()),
     path("v1/dead-letters", DeadLettersView.as_view()),
     path("v1/dead-letters/<str:ref>", DeadLetterView.as_view()),

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from apps.agents.bus import exchange as bus
 from apps.agents.models import Delivery
+from apps.common.errors import Invalid, NotFound
 
 HTMX = {"HX-Request": "true"}
 
@@ -125,7 +126,9 @@ def test_the_command_follows_what_comes(organization, sender, monkeypatch):
 
 
 def test_the_command_says_what_is_wrong(organization):
-    with pytest.raises(Exception, match="There is no channel 'orders'"):
+    with pytest.raises(NotFound, match="There is no channel 'orders'"):
         manage("tail", "orders")
+    with pytest.raises(Invalid, match="cannot be the name of a channel"):
+        manage("publish", "a/b", "1")
     with pytest.raises(CommandError):
         manage("nonsense")

@@ -200,3 +200,26 @@ def test_a_decision_that_is_none_is_refused(alice, letter):
     answer = alice.client.post(f"/v1/dead-letters/{letter['id']}", {"decision": "burn"}, format="json")
 
     assert answer.status_code == 400
+
+
+def test_a_group_that_nobody_reads_in_is_deleted_and_made_again_by_a_reader(alice, guard):
+    billing = reader(alice)
+    publish(alice, 1)
+    billing.ack(billing.read())
+
+    guard("delete", "/v1/channels/orders/groups/billing", needs="edit")
+
+    assert alice.client.delete("/v1/channels/orders/groups/billing").status_code == 404
+    assert billing.read() is None
+    assert alice.client.get("/v1/channels/orders").json()["groups"] == []
+    assert billing.read(wait=2).payload == 1, "a new group has all messages that there are"
+
+
+def test_a_channel_is_deleted_with_its_messages(alice, guard):
+    reader(alice)
+    publish(alice, 1)
+
+    guard("delete", "/v1/channels/orders", needs="edit")
+
+    assert alice.client.get("/v1/channels").json()["items"] == []
+    assert publish(alice, 2).json()["seq"] == 1

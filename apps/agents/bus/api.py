@@ -10,6 +10,7 @@ from apps.accounts.access import OrganizationView
 from apps.accounts.idempotency import Answer, run_once
 from apps.agents.bus import dead_letters, overview
 from apps.agents.bus import exchange as bus
+from apps.agents.bus.channels import delete_channel, delete_group
 from apps.agents.bus.messages import message_of
 from apps.agents.bus.serializers import (
     ChannelSerializer,
@@ -60,6 +61,22 @@ class ChannelView(OrganizationView):
         except InvalidInput as wrong:
             raise invalid_request(wrong, "") from None
         return Response(channel_json(overview.find_channel(name)))
+
+    @extend_schema(responses={204: None}, operation_id="delete_channel")
+    def delete(self, _request: Request, name: str) -> Response:
+        """Delete a channel with its messages and groups; the next message makes a new one."""
+        delete_channel(overview.find_channel(name))
+        return Response(status=204)
+
+
+class ChannelGroupView(OrganizationView):
+    """One group of readers."""
+
+    @extend_schema(responses={204: None}, operation_id="delete_channel_group")
+    def delete(self, _request: Request, name: str, group: str) -> Response:
+        """Delete a group that nobody reads in any more, with what it had to read."""
+        delete_group(overview.find_channel(name), group)
+        return Response(status=204)
 
 
 class ChannelMessagesView(OrganizationView):

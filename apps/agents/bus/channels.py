@@ -9,10 +9,11 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django_scopes import scope
 
+from apps.agents.bus import streams
 from apps.agents.bus.messages import checked_name
 from apps.agents.models import Channel, ChannelGroup, Delivery
 from apps.agents.models.bus import MAX_DELIVERIES
-from apps.common.errors import ErrorItem
+from apps.common.errors import ErrorItem, NotFound
 from apps.common.json import JSON, dumps, pointer_to
 from apps.common.json_schema import Checker
 from apps.common.validation import InvalidInput
@@ -76,6 +77,24 @@ def _new_group(organization_id: UUID, channel: str, name: str, *, only_new: bool
         )
         Delivery.objects.bulk_create(deliveries, batch_size=1000)
     return group
+
+
+def delete_channel(channel: Channel) -> None:
+    """Delete a channel of the organization in scope with its messages; the next message makes a new one."""
+    with transaction.atomic():
+        Channel.objects.select_for_update().filter(pk=channel.pk).first()  # nobody publishes meanwhile
+        name, organization_id = channel.name, channel.organization_id
+        channel.delete()
+        transaction.on_commit(lambda: streams.forget(organization_id, name))
+
+
+def delete_group(channel: Channel, name: str) -> None:
+    """Delete a group with what it had to read, or raise NotFound; a reader that goes on makes it again."""
+    with transaction.atomic():
+        Channel.objects.select_for_update().filter(pk=channel.pk).first()
+        deleted, _ = ChannelGroup.objects.filter(channel=channel, name=name).delete()
+    if not deleted:
+        raise NotFound(f"The channel '{channel.name}' has no group '{name[:100]}'.", code="group_not_found")
 
 
 def check_against_schema(channel: Channel, payload: JSON) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -47,7 +48,8 @@ class Reader:
         name: str = "",
     ) -> None:
         self.organization_id, self.channel = organization_id, channel
-        self.group = join(organization_id, channel, group, only_new=only_new)
+        self._join = partial(join, organization_id, channel, group, only_new=only_new)
+        self.group = self._join()
         self.lease, self.capabilities = timedelta(seconds=lease), capabilities
         self.name = name or uuid4().hex[:8]
 
@@ -60,6 +62,7 @@ class Reader:
             if left <= 0 or cancelled():
                 return None
             self._wait(min(left, streams.LOOK_SECONDS))
+            self.group = self._join()  # somebody may have deleted it
         return message
 
     def ack(self, message: Message) -> bool:

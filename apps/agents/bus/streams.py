@@ -30,6 +30,11 @@ def announce(organization_id: UUID, channel: str, seq: int) -> None:
     redis.ask(lambda client: _add(client, key, [seq]))
 
 
+def forget(organization_id: UUID, channel: str) -> None:
+    """Delete the stream of a channel that is deleted: the next one of its name begins with 1 again."""
+    redis.ask(lambda client: client.delete(_key(organization_id, channel)))
+
+
 def wait(
     organization_id: UUID, channel: str, group: str, *, seconds: float, waiting: Callable[[], Sequence[int]]
 ) -> None:

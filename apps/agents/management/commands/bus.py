@@ -9,7 +9,9 @@ from apps.agents.models import Channel
 from apps.common import json
 from apps.common.commands import OrchestraCommand, argument, subcommand
 from apps.common.documents import read_document
+from apps.common.outcomes import invalid_request
 from apps.common.redaction import redact_value
+from apps.common.validation import InvalidInput
 
 CHANNEL = argument("channel", metavar="CHANNEL")
 MOST_CHARACTERS = 100  # of a payload in a line
@@ -47,7 +49,10 @@ class Command(OrchestraCommand):
         sender = bus.Sender(organization_id=self.organization.pk, origin="command")
         kind = "broadcast" if channel == bus.BROADCAST else "event"
         options = bus.Options(kind=kind, capability=capability)
-        message = bus.publish(channel, read_document(payload), sender, options)
+        try:
+            message = bus.publish(channel, read_document(payload), sender, options)
+        except InvalidInput as wrong:
+            raise invalid_request(wrong, "") from None
         view = message_json(message)
         self.show_value(view if self.json else {name: view[name] for name in ("id", "channel", "seq")})
         self.next_step(f"bin/manage bus tail {channel}")
