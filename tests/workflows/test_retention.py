@@ -13,8 +13,11 @@ from django.apps import apps
 from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import connection
+from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
+from apps.agents.bus import exchange as bus
+from apps.agents.models import ChannelMessage
 from apps.observability.models import LogLine
 from apps.workflows.models import Effect, NodeRun, Run
 from apps.workflows.services import retention
@@ -247,3 +250,19 @@ def test_the_worker_that_leads_tidies(
     worker._tidy()
 
     assert exists(run) == stays
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_the_worker_that_leads_forgets_old_messages_of_channels(
+    room: EngineRoom, settings: LazySettings, leads: bool
+) -> None:
+    settings.ORCHESTRA_RETENTION_DAYS = 0
+    bus.publish("news", "old", bus.Sender(organization_id=room.organization.pk))
+    worker = WorkerRuntime(slots=1)
+    worker.liveness.leads = leads
+
+    with room.scope():
+        ages_ago = Now() - timedelta(days=30)
+        ChannelMessage.objects.update(created_at=ages_ago, expires_at=ages_ago)
+        worker._tidy()
+        assert ChannelMessage.objects.exists() != leads

@@ -95,14 +95,11 @@ def _make_group(key: str, group: str, waiting: Sequence[int]) -> None:
 
 
 def _add(client: "Redis", key: str, seqs: Sequence[int]) -> bool:
-    from redis.exceptions import ResponseError  # noqa: PLC0415
-
+    pipeline = client.pipeline(transaction=False)
     for seq in seqs:
-        try:
-            client.xadd(key, {"seq": seq}, id=f"{seq}-0", maxlen=MOST_ENTRIES, approximate=True)
-        except ResponseError:  # a later one is there already, and wakes as well
-            continue
-    client.expire(key, KEPT_SECONDS)
+        pipeline.xadd(key, {"seq": seq}, id=f"{seq}-0", maxlen=MOST_ENTRIES, approximate=True)
+    pipeline.expire(key, KEPT_SECONDS)
+    pipeline.execute(raise_on_error=False)  # where a later entry is there already, that one wakes as well
     return True
 
 
