@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel
 
+from apps.agents.bus import BROADCAST, NoReply, Signal
+from apps.agents.bus import Message as BusMessage
 from apps.agents.context import Context, LocalContext
 from apps.agents.sdk import Agent, BaseNode, Route
 from apps.common.asyncio_loop import Cancelled
@@ -10,19 +12,23 @@ from apps.integrations.language_models import Message, Reply, Request
 from apps.integrations.tools import ToolContext, tool
 
 __all__ = [
+    "BROADCAST",
     "Agent",
     "BaseModel",
     "BaseNode",
+    "BusMessage",
     "Cancelled",
     "Context",
     "DidNotHappen",
     "Fatal",
     "LocalContext",
     "Message",
+    "NoReply",
     "Reply",
     "Request",
     "Retryable",
     "Route",
+    "Signal",
     "ToolContext",
     "tool",
 ]

@@ -52,6 +52,7 @@ ORCHESTRA_ORGANIZATION_QUEUE: int = env.int("ORCHESTRA_ORGANIZATION_QUEUE", defa
 ORCHESTRA_RETENTION_DAYS: int = env.int("ORCHESTRA_RETENTION_DAYS", default=90)  # of ended runs; 0: for ever
 ORCHESTRA_SESSION_DAYS: int = env.int("ORCHESTRA_SESSION_DAYS", default=0)  # of unused agent sessions; 0: for ever
 ORCHESTRA_EMBEDDINGS: str = env.str("ORCHESTRA_EMBEDDINGS", default="local/hashed")  # who makes the vectors of memories
+ORCHESTRA_MESSAGE_DAYS: float = env.float("ORCHESTRA_MESSAGE_DAYS", default=7.0)  # of channels, until they expire
 ORCHESTRA_WEB_PROCESSES: int = env.int("ORCHESTRA_WEB_PROCESSES", default=2)  # that `up` starts
 ORCHESTRA_WEB_THREADS: int = env.int("ORCHESTRA_WEB_THREADS", default=64)
 ORCHESTRA_WEB_ROOM: int = env.int("ORCHESTRA_WEB_ROOM", default=1000)  # requests answered or in line for a thread

@@ -10,4 +10,5 @@ class AgentsConfig(AppConfig):
     def ready(self) -> None:
         import_module("apps.agents.builtin")
         import_module("apps.agents.llm.source")
+        import_module("apps.agents.bus.tools")
         import_module("apps.agents.discovery").discover()

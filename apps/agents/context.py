@@ -1,7 +1,7 @@
 """What an agent sees of the run it works in."""
 
 import itertools
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from apps.agents.bus.in_context import Messaging
 from apps.common.asyncio_loop import Cancelled, run_coroutine
 from apps.common.errors import Fatal
 from apps.common.json import JSON
@@ -42,7 +43,7 @@ class Decision:
         return self.decision == "approve"
 
 
-class Context(ABC):
+class Context(Messaging):
     """The second argument of `prep`, `exec` and `post`: where the agent is and what it may ask of the run.
 
     - `organization_id`, `run_id`, `node`: for whom and where; run and node are None outside a workflow run.
@@ -53,6 +54,7 @@ class Context(ABC):
     - `session_name`: what the node's field `session` gives; `session` is the conversation of that name.
     - `tainted`: whether the agent has read what came from outside (a tool's result, a tainted turn or memory), so that
       what it writes may be somebody else's words. Set it where your code reads such things by itself.
+    - Messages to and from other agents: `publish`, `receive`, `request`, `reply`, `broadcast`.
     - `log`: `ctx.log.info("Read the page.", bytes=1234)` writes a line that people see in the run's log.
     """
 

@@ -1,11 +1,19 @@
-"""The addresses of agents, and of what they remember."""
+"""The addresses of agents, of what they remember and of the channels between them."""
 
 from django.urls import path
 
 from apps.agents.api import definitions
 from apps.agents.api.catalogue import AgentsView, AgentView, ExecuteAgentView
 from apps.agents.api.memory import MemoriesView, OneMemoryView, OneSessionView, SessionsView, TurnsView
-from apps.agents.views import catalogue, memories, sessions
+from apps.agents.bus.api import (
+    ChannelGroupView,
+    ChannelMessagesView,
+    ChannelsView,
+    ChannelView,
+    DeadLettersView,
+    DeadLetterView,
+)
+from apps.agents.views import catalogue, channels, memories, sessions
 
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
@@ -17,6 +25,9 @@ pages = [
     path("memories", memories.memory_list, name="memories"),
     path("memories/erase", memories.erase_many, name="erase_memories"),
     path("memories/<str:ref>/erase", memories.erase, name="erase_memory"),
+    path("channels", channels.channels, name="channels"),
+    path("channels/<str:name>", channels.channel, name="channel"),
+    path("channels/<str:name>/dead-letters/<uuid:ref>", channels.dead_letter, name="dead_letter"),
 ]
 
 urlpatterns = [
@@ -34,6 +45,12 @@ urlpatterns = [
     path("v1/sessions/<str:ref>/turns", TurnsView.as_view()),
     path("v1/memories", MemoriesView.as_view()),
     path("v1/memories/<str:ref>", OneMemoryView.as_view()),
+    path("v1/channels", ChannelsView.as_view()),
+    path("v1/channels/<str:name>", ChannelView.as_view()),
+    path("v1/channels/<str:name>/groups/<str:group>", ChannelGroupView.as_view()),
+    path("v1/channels/<str:name>/messages", ChannelMessagesView.as_view()),
+    path("v1/dead-letters", DeadLettersView.as_view()),
+    path("v1/dead-letters/<str:ref>", DeadLetterView.as_view()),
     path("agents/execute", ExecuteAgentView.as_view(schema=None)),  # the older address
     *pages,
 ]

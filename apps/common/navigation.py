@@ -27,6 +27,7 @@ SECTIONS: tuple[tuple[Entry, ...], ...] = (
     (
         Entry("agents", "Agents", "bot", "e"),
         Entry("tools", "Tools", "wrench", "t"),
+        Entry("channels", "Channels", "send", "c"),
         Entry("templates", "Templates", "layout-template", "m"),
     ),
     (Entry("settings", "Settings", "settings", "s"),),

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import get_resolver
 from django_scopes import scope
 
+from apps.agents.bus import exchange as bus
 from apps.agents.context import LocalContext
 from apps.agents.models import AgentSession
 from apps.integrations.language_models import Message, ToolCall
@@ -52,6 +53,7 @@ def full(alice):
         "sessions": session.pk,
         "memories": session.pk,  # they have acts only, and no page each
         "tools": "outbox.send",
+        "channels": talk(alice.organization).name,
         "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
         "workflow-restores": workflow.pk,
     }
@@ -73,6 +75,18 @@ def remembered(organization):
     with scope(organization=organization):
         AgentSession.objects.update(summary=LONG, summary_seq=4, summary_tainted=True)
         return AgentSession.objects.get()
+
+
+def talk(organization):
+    """Much on a channel, and more than its readers could handle; gives it."""
+    sender = bus.Sender(organization_id=organization.pk, origin="user:somebody-with-a-long-name")
+    channel = bus.declare(organization.pk, "orders", schema={"type": "object"}, description=LONG, max_deliveries=1)
+    reader = bus.Reader(organization.pk, "orders", "a-group-" + "x" * 80)
+    for number in range(30):
+        bus.publish("orders", {"number": number, "text": LONG * 5}, sender)
+        if number < 25:
+            reader.release(reader.read(), LONG)
+    return channel
 
 
 def is_page(actor, path):

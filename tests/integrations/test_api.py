@@ -34,7 +34,7 @@ def test_tools_are_listed_with_their_schemas(bob):
 def test_tools_are_filtered_by_effect(bob):
     items = bob.client.get("/v1/tools?effect=write").json()["items"]
 
-    assert [item["name"] for item in items] == ["outbox.send"]
+    assert [item["name"] for item in items] == ["bus.publish", "bus.request", "outbox.send"]
 
 
 @pytest.mark.parametrize("query", ["effect=none", "limit=201", "x=1"])

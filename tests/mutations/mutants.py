@@ -21,7 +21,8 @@ class Mutant:
     tests: tuple[str, ...]  # of which one at least has to fail
 
 
-SERVICES, STORE, MEMORY = "apps/workflows/services", "apps/workflows/store", "apps/agents/memory"
+SERVICES, STORE = "apps/workflows/services", "apps/workflows/store"
+MEMORY, BUS = "apps/agents/memory", "apps/agents/bus"
 FENCING, RECOVERY, ZOMBIES = (f"tests/workflows/test_{name}.py" for name in ("fencing", "recovery", "zombies"))
 
 MUTANTS = (
@@ -161,5 +162,38 @@ MUTANTS = (
         "Redis is believed whatever it has of a session",
         (Edit(f"{MEMORY}/short_term.py", "turns[-1].seq == last_seq and all(", "all("),),
         ("tests/agents/test_memory.py::test_a_list_that_cannot_be_right_is_not_believed",),
+    ),
+    Mutant(
+        "two readers of a group take one message",
+        (
+            Edit(
+                f"{BUS}/reading.py", 'free.select_for_update(skip_locked=True, of=("self",)).order_by', "free.order_by"
+            ),
+        ),
+        ("tests/agents/test_bus_survival.py::test_many_readers_of_a_group_take_each_message_once",),
+    ),
+    Mutant(
+        "a message is anybody's before its lease ends",
+        (
+            Edit(
+                f"{BUS}/reading.py", "self._pending().filter(available_at__lte=Now()).select", "self._pending().select"
+            ),
+        ),
+        ("tests/agents/test_bus.py::test_a_reader_that_never_acknowledges_loses_the_message_to_another",),
+    ),
+    Mutant(
+        "publishers are not in line",
+        (Edit(f"{BUS}/channels.py", "select_for_update().filter(name=name).first()", "filter(name=name).first()"),),
+        ("tests/agents/test_bus_survival.py::test_publishers_beside_each_other_leave_no_gap_and_no_double",),
+    ),
+    Mutant(
+        "a key publishes again",
+        (Edit(f"{BUS}/publishing.py", "known = _published_as(idempotency_key)", "known = None"),),
+        ("tests/agents/test_bus.py::test_an_idempotency_key_publishes_once",),
+    ),
+    Mutant(
+        "a flushed stream stays empty",
+        (Edit(f"{BUS}/streams.py", "    _make_group(key, group, waiting())\n", "    _make_group(key, group, [])\n"),),
+        ("tests/agents/test_bus_survival.py::test_after_a_flush_the_stream_is_filled_from_the_rows",),
     ),
 )

@@ -1,3 +1,5 @@
+from itertools import chain
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -6,6 +8,7 @@ from django.test import Client
 from django_scopes import scope, scopes_disabled
 
 from apps.accounts.models import User
+from apps.agents.bus import exchange as bus
 from apps.agents.context import LocalContext
 from apps.integrations.language_models import Message
 from apps.workflows.models import Run, RunEvent, Worker
@@ -25,10 +28,8 @@ FAILING = {"name": "broken", "nodes": {"b": {"type": "fail", "message": "No."}}}
 
 
 def models():
-    found = [
-        model for name in ("workflows", "observability", "agents") for model in apps.get_app_config(name).get_models()
-    ]
-    return sorted(found, key=lambda model: model.__name__)
+    found = (apps.get_app_config(name).get_models() for name in ("workflows", "observability", "agents"))
+    return sorted(chain.from_iterable(found), key=lambda model: model.__name__)
 
 
 def page_of(model, ending=""):
@@ -51,6 +52,8 @@ def busy(room: EngineRoom) -> Run:
     ctx = LocalContext(room.organization.pk, agent="helper", session="ada")
     ctx.session.add(Message(role="user", content="Hello"))
     ctx.remember("Ada likes tea.")
+    bus.Reader(room.organization.pk, "news", "readers")
+    bus.publish("news", "x" * 10_000, bus.Sender(organization_id=room.organization.pk))
     with scope(organization=room.organization):
         Worker.objects.create(name="w1", host="here", pid=1, lock_key=1, slots=1, version="1")
     return room.run(run)

@@ -13,8 +13,11 @@ from django.apps import apps
 from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import connection
+from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
+from apps.agents.bus import exchange as bus
+from apps.agents.models import ChannelMessage
 from apps.observability.models import LogLine
 from apps.workflows.models import Effect, NodeRun, Run
 from apps.workflows.services import retention
@@ -92,9 +95,10 @@ def test_an_old_run_leaves_with_everything_that_belongs_to_it(room: EngineRoom, 
 
 
 def test_every_table_that_points_to_a_run_is_seen_to() -> None:
-    # What was sent and what was paid stays for people to see, and what agents remember for the runs that follow.
-    stay = ["integrations_outboxmessage", "agents_sessionturn", "agents_memory", "observability_usage"]
-    seen_to = " ".join([*_DELETIONS, *stay])
+    # What was sent and what was paid stays for people to see, and what agents remember for the runs that follow;
+    # messages of channels go when they have expired.
+    stay = ["integrations_outboxmessage", "agents_sessionturn", "agents_memory", "agents_channelmessage"]
+    seen_to = " ".join([*_DELETIONS, *stay, "observability_usage"])
 
     for model in apps.get_models():
         pointers = {field.related_model for field in model._meta.fields if field.is_relation}
@@ -248,3 +252,19 @@ def test_the_worker_that_leads_tidies(
     worker._tidy()
 
     assert exists(run) == stays
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_the_worker_that_leads_forgets_old_messages_of_channels(
+    room: EngineRoom, settings: LazySettings, leads: bool
+) -> None:
+    settings.ORCHESTRA_RETENTION_DAYS = 0
+    bus.publish("news", "old", bus.Sender(organization_id=room.organization.pk))
+    worker = WorkerRuntime(slots=1)
+    worker.liveness.leads = leads
+
+    with room.scope():
+        ages_ago = Now() - timedelta(days=30)
+        ChannelMessage.objects.update(created_at=ages_ago, expires_at=ages_ago)
+        worker._tidy()
+        assert ChannelMessage.objects.exists() != leads

@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 
 from apps.accounts.services import expiry
+from apps.agents.bus.retention import forget_old_messages
 from apps.agents.memory.erasing import forget_unused_sessions
 from apps.common import chores
 from apps.common.database import release_connection
@@ -137,6 +138,7 @@ class WorkerRuntime:
         if self.liveness.leads:
             expiry.forget_expired()
             firing.forget_old_fires()
+            forget_old_messages(go_on=self._may_tidy)
             if days := settings.ORCHESTRA_RETENTION_DAYS:
                 forget_old_runs(timedelta(days=days), go_on=self._may_tidy)
             if days := settings.ORCHESTRA_SESSION_DAYS:

@@ -1,0 +1,85 @@
+"""The channels between agents: what is on them, who lags behind, and what nobody could handle."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from apps.accounts.models import Capability
+from apps.accounts.pages import PageRequest, is_fragment, page
+from apps.agents.bus import dead_letters as letters
+from apps.agents.bus import overview
+from apps.agents.models import Channel, ChannelMessage
+from apps.common import json
+from apps.common.errors import BadRequest
+from apps.common.pagination import page_of_rows
+from apps.common.redaction import redact_value
+
+MOST_MESSAGES = 20
+MOST_LETTERS = 20
+MOST_CHARACTERS = 200  # of a payload in a row
+SAID = {"redeliver": "Delivered again.", "discard": "Discarded."}
+
+
+@require_safe
+@page()
+def channels(request: PageRequest) -> HttpResponse:
+    """List the channels; htmx asks for the list alone, again and again."""
+    cursor = request.GET.get("cursor") or None
+    found = page_of_rows(overview.channels(), sort="name", sorts={"name": ("name",)}, cursor=cursor)
+    context = {
+        "rows": [_row(channel) for channel in found.rows],
+        "next_cursor": found.next_cursor,
+        "cursor": cursor,
+    }
+    return render(request, "agents/_channel_list.html" if is_fragment(request) else "agents/channels.html", context)
+
+
+@require_safe
+@page()
+def channel(request: PageRequest, name: str) -> HttpResponse:
+    """Show a channel: its groups, its dead letters and its last messages; htmx asks for them again and again."""
+    found = overview.find_channel(name)
+    dead = letters.dead_letters(name).order_by("-created_at", "-id")
+    newest = overview.messages(found).order_by("-created_at", "-id")[:MOST_MESSAGES]
+    context = {
+        "channel": found,
+        "groups": found.groups.all(),
+        "letters": [(letter, _shown(letter.message)) for letter in dead[:MOST_LETTERS]],
+        "letters_in_all": dead.aggregate(number=Count("pk"))["number"],
+        "messages_shown": [(message, _shown(message)) for message in newest],
+        "may_decide": request.access.can(Capability.RUN),
+    }
+    return render(request, "agents/_channel.html" if is_fragment(request) else "agents/channel.html", context)
+
+
+@require_POST
+@page(Capability.RUN)
+def dead_letter(request: PageRequest, name: str, ref: UUID) -> HttpResponse:
+    """Deliver a dead letter again, or discard it."""
+    decision = request.POST.get("decision", "")
+    if decision not in letters.DECISIONS:
+        raise BadRequest("A decision is 'redeliver' or 'discard'.", code="invalid_decision")
+    letters.decide(str(ref), decision, by=request.access.actor)
+    messages.success(request, SAID[decision])
+    return HttpResponseRedirect(reverse("channel", args=[name]))
+
+
+def _row(channel: Channel) -> dict[str, Any]:
+    groups: list[Any] = list(channel.groups.all())
+    return {
+        "channel": channel,
+        "groups": groups,
+        "most_behind": max(groups, key=lambda group: group.lag, default=None),
+        "dead": sum(group.dead for group in groups),
+    }
+
+
+def _shown(message: ChannelMessage) -> str:
+    text = json.dumps(redact_value(message.payload)).decode()
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"

@@ -1,0 +1,13 @@
+"""Messages of the bus that continue runs; the engine is imported when one does."""
+
+from uuid import UUID
+
+from apps.common.json import JSON
+
+
+def deliver(run: UUID, event: str, payload: JSON, *, by: str) -> bool:
+    """Give an event to a run of the organization in scope; raises NotFound, and Conflict when the run has ended."""
+    from apps.workflows import selectors  # noqa: PLC0415
+    from apps.workflows.services.signals import send_signal  # noqa: PLC0415
+
+    return send_signal(selectors.find_run(str(run)).pk, event, payload, by=by)
