@@ -14,7 +14,7 @@ from apps.integrations.models import ModelProvider, ModelSetting
 from apps.integrations.tools import tool
 from apps.observability.models import Budget, BudgetAccount, Usage
 from apps.observability.services import accounting
-from apps.workflows.models import Approval, RunEvent
+from apps.workflows.models import Approval, Run, RunEvent
 from apps.workflows.services import runs
 from tests.agents.parrot import Parrot, said, wants
 from tests.engine.documents import workflow
@@ -126,6 +126,25 @@ def test_a_person_agrees_to_the_very_call_and_what_was_done_before_is_not_done_a
     assert (before, waiting, between, sent) == ([], "waiting", ["ada"], ["ada"])
     assert (room.run(run).status, len(parrot.asked)) == ("completed", 3)
     assert room.node(run, "a").attempt == 1
+
+
+def test_it_runs_a_workflow_as_a_tool_and_goes_on_with_its_output(room: EngineRoom, parrot: Parrot) -> None:
+    inputs = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+    room.save(
+        {"name": "double", "inputs": inputs, "nodes": {"d": {"type": "set", "values": {"x": "{{ inputs.n * 2 }}"}}}}
+    )
+    make(room, "clerk", model=parrot.name, workflows=["double"])
+    parrot.replies = [wants("run_double", n="many"), wants("run_double", n=21), said("Done")]
+
+    run = room.finish(workflow({"a": node("clerk")}))
+
+    assert run.status == "completed"
+    assert "does not fit the workflow" in parrot.asked[1].messages[-1].content
+    assert '"x":42' in parrot.asked[2].messages[-1].content
+    assert parrot.asked[0].tools[0].parameters == inputs
+    with room.scope():
+        child = Run.objects.exclude(pk=run.pk).get()
+    assert (child.parent_id, child.status) == (run.pk, "completed")
 
 
 def test_a_run_that_reaches_a_budget_pauses_and_goes_on_when_there_is_more(

@@ -107,15 +107,17 @@ class Deferred(BaseException):
         self.outcome = Failed(error)
 
 
-class NeedsDecision(Deferred):
-    """A call may be made when a person has said so. The node waits for that, and then comes to the same call again.
+class NeedsNews(Deferred):
+    """The attempt cannot go on without a person's decision or the end of another run.
 
-    `digest` names the very call, so that a decision holds for it and for no other.
+    The node waits for that, and then comes to the same call again. `digest` names the very call, so that the news hold
+    for it and for no other.
     """
 
-    def __init__(self, request: ApprovalRequest, digest: str) -> None:
-        super().__init__(NodeError("needs_decision", request.message, deferred=True))
-        self.outcome = Waiting("approval", request=request, state={"asks": digest})
+    def __init__(self, request: ApprovalRequest | ChildRequest, digest: str) -> None:
+        waits_for: WaitsFor = "approval" if isinstance(request, ApprovalRequest) else "child"
+        super().__init__(NodeError("needs_news", f"It waits for {waits_for}.", deferred=True))
+        self.outcome = Waiting(waits_for, request=request, state={"asks": digest})
 
 
 class NodeContext(Context):

@@ -45,6 +45,7 @@ def _queued_again(facts: Facts) -> str | None:
     reasons = {
         "retry": "is tried again",
         "decided": "goes on: somebody has decided",
+        "child_ended": "goes on: the run it waited for has ended",
         "worker_lost": "is queued again: its worker died",
         "worker_stopped": "is queued again: its worker stopped",
     }

@@ -21,6 +21,7 @@ from apps.common.json import JSON
 from apps.workflows import dispatch
 from apps.workflows.engine.states import RunStatus
 from apps.workflows.nodes.base import ChildRequest, Completed, Failed, NodeError
+from apps.workflows.nodes.registry import INLINE
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import checked_input
 from apps.workflows.services.memory import Memory
@@ -96,8 +97,11 @@ def report_to_parent(node_run: UUID) -> None:
         transition.read([node_run])
         row = transition.rows[node_run]
         if row.waiting_for == "child" and (outcome := _child_outcome(transition, row)) is not None:
-            transition.bring(row, outcome)
-            transition.work_in()
+            if row.handler in INLINE:
+                transition.bring(row, outcome)
+                transition.work_in()
+            else:  # an agent that goes on with what came of it
+                again.go_on(transition, row, run=str(row.state.pop("child")))
 
     with look() as tx:
         run = progress.run_of_node(tx, node_run)

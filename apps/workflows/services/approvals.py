@@ -46,7 +46,7 @@ def decide_approval(approval: Approval, *, decision: str, data: dict[str, JSON],
         transition.read([approval.node_run_id])
         row = transition.rows[approval.node_run_id]
         if row.handler not in INLINE:
-            again.go_on(transition, row, {"decision": decision, "comment": comment, "by": by})
+            again.go_on(transition, row, decision=decision, comment=comment, by=by)
             return
         if decision == SEND_BACK and not _ways_back(transition.compiled, transition.marking, row.node):
             raise _no_way_back(row.node)

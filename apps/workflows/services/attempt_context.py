@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from apps.agents.context import Decision
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import on_thread, release_connection
+from apps.common.errors import Fatal
 from apps.common.json import JSON, dumps
 from apps.integrations import registry
 from apps.integrations import services as tools
@@ -20,10 +21,11 @@ from apps.workflows.engine.spec import Node
 from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import (
     ApprovalRequest,
+    ChildRequest,
     Completed,
     Deferred,
     Failed,
-    NeedsDecision,
+    NeedsNews,
     NodeContext,
     Waiting,
 )
@@ -33,6 +35,7 @@ from apps.workflows.services.admission import Admission
 from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.model_calls import ask_for
+from apps.workflows.services.offered_workflows import check_child, outcome_of_child
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, workers
 from apps.workflows.store.database import look
@@ -130,19 +133,33 @@ class AttemptContext(NodeContext):
 
     async def aask_person(self, message: str, payload: JSON, assignees: Sequence[str] = ()) -> Decision:
         """See Context.aask_person: the node waits, and what it has done so far is not done again."""
-        position = self._next_position()
-        known, decision = await self._arecorded_step(position, "decision")
-        if not known:
-            decision = await self._decision_on(message, payload, assignees, position)
-            await on_thread(self._record, position, "decision", decision)
+        request = ApprovalRequest(message, list(assignees), None, "fail", payload)
+        decision = await self._news("decision", payload, request, dict)
         return Decision(**decision)
 
-    async def _decision_on(self, message: str, payload: JSON, assignees: Sequence[str], position: int) -> JSON:
-        digest = hashlib.sha256(dumps([position, payload])).hexdigest()
-        decision = self.row.state.get("decision") or {}
-        if decision.get("digest") != digest:
-            await self._give_up(NeedsDecision(ApprovalRequest(message, list(assignees), None, "fail", payload), digest))
-        return {name: value for name, value in decision.items() if name != "digest"}
+    async def arun_workflow(self, name: str, input: JSON) -> JSON:  # noqa: A002
+        """See Context.arun_workflow: the node waits, as a node does that runs a workflow."""
+        await on_thread(check_child, self.organization_id, name, input)
+        request = ChildRequest(name, None, input)
+        ended = await self._news(f"workflow:{name}", input, request, partial(outcome_of_child, self.organization_id))
+        if "error" in ended:
+            raise Fatal(ended["error"], code="child_failed")
+        return ended["output"]
+
+    async def _news(
+        self, step: str, subject: JSON, request: ApprovalRequest | ChildRequest, read: Callable[[Any], JSON]
+    ) -> JSON:
+        """What came of a request, out of the journal or of what the node was told when it stopped waiting."""
+        position = self._next_position()
+        known, result = await self._arecorded_step(position, step)
+        if known:
+            return result
+        digest = hashlib.sha256(dumps([position, subject])).hexdigest()
+        news = self.row.state.get("news") or {}
+        if news.get("digest") != digest:
+            await self._give_up(NeedsNews(request, digest))
+        told = {name: value for name, value in news.items() if name != "digest"}
+        return await on_thread(lambda: self._record(position, step, read(told)))
 
     async def _give_up(self, deferred: Deferred) -> NoReturn:
         """Ends the attempt, when the calls beside this one have ended."""

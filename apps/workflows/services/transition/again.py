@@ -77,12 +77,15 @@ def restart(transition: "Transition", row: NodeRow) -> None:
     transition.note(row)
 
 
-def go_on(transition: "Transition", row: NodeRow, decision: dict[str, str]) -> None:
-    """Has a node that waited for a person's leave executed again, from where it was; that counts as no further try."""
-    row.state["decision"] = {**decision, "digest": row.state.pop("asks", "")}
+def go_on(transition: "Transition", row: NodeRow, **news: str) -> None:
+    """Has a node that waited in the middle of its work executed again, from where it was, with the news it waited for.
+
+    That counts as no further try.
+    """
+    row.state["news"] = {**news, "digest": row.state.pop("asks", "")}
     row.waiting_for, row.worker = "", None
     row.attempt = max(0, row.attempt - 1)
-    transition.tell("node.queued", row, reason="decided")
+    transition.tell("node.queued", row, reason="decided" if "decision" in news else "child_ended")
     starting.queue(transition, row)
 
 
