@@ -40,7 +40,7 @@ def spent(cap: Budget) -> list[tuple[int, int]]:
 
 
 def begin(origin: Origin, most: int) -> Any:
-    return accounting.begin_call(origin, model="m", most_micro_usd=most, seconds=60)
+    return accounting.begin_call(origin, model="m", most=lambda: most, seconds=60).id
 
 
 def test_fifty_at_a_time_never_spend_a_millionth_more_than_the_cap(organization: Organization) -> None:

@@ -9,7 +9,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from apps.common.database import on_thread
 from apps.common.errors import Fatal, NotFound, Retryable
 from apps.common.json import JSON, dumps
 from apps.integrations.language_models import cache
-from apps.integrations.language_models.prices import USUAL_MOST_TOKENS
+from apps.integrations.language_models.prices import FREE, USUAL_MOST_TOKENS
 from apps.integrations.language_models.records import Listener, deaf, record_of, said
 from apps.integrations.language_models.registry import Hear
 from apps.integrations.language_models.resolving import Found, resolve
@@ -157,19 +157,18 @@ async def _tried(found: Found, request: Request, asker: Asker) -> dict[str, Any]
 async def _paid(found: Found, request: Request, asker: Asker) -> dict[str, Any]:
     """One call: let out, paid for and noted."""
     await asker.gate.enter(found.model.name)
-    is_capped = await on_thread(accounting.is_capped, asker.origin)
-    bounded, most = _bounded(found, request) if is_capped else (request, 0)
-    begin = partial(accounting.begin_call, model=found.name, most_micro_usd=most, seconds=found.seconds)
-    call = await on_thread(begin, asker.origin)
+    bounded, most = _bounded(found, request)
+    begin = partial(accounting.begin_call, model=found.name, most=most, seconds=found.seconds)
+    begun = await on_thread(begin, asker.origin)
     listener = Listener(asker.hear)
     try:
-        reply = await _answer(found, bounded, listener)
+        reply = await _answer(found, bounded if begun.is_capped else request, listener)
     except BaseException as error:
-        await _failed(call, found, asker, error)
+        await _failed(begun.id, found, asker, error)
         raise
     usage = _priced(found, reply.usage)
     figures = _figures(usage, listener)
-    await on_thread(partial(accounting.end_call, call, figures, served_by=found.model.name))
+    await on_thread(partial(accounting.end_call, begun.id, figures, served_by=found.model.name))
     await asker.gate.left(found.model.name, None)
     return record_of(found.name, found.model, request, reply.model_copy(update={"usage": usage}), listener)
 
@@ -193,19 +192,16 @@ async def _failed(call: UUID, found: Found, asker: Asker, error: BaseException) 
         await asker.gate.left(found.model.name, error)
 
 
-def _bounded(found: Found, request: Request) -> tuple[Request, int | None]:
-    """The request with a bound for its answer, and the most that it can cost; None where nobody knows."""
-    if found.price is None:
-        return request, None
+def _bounded(found: Found, request: Request) -> tuple[Request, Callable[[], int | None]]:
+    """The request with a bound for its answer, and what gives the most that it can cost: None where nobody knows."""
+    price = found.price
+    if price is None or price == FREE:
+        return request, lambda: None if price is None else 0
     asked = request.options.get("max_tokens") or request.options.get("max_completion_tokens")
-    bound = (
-        asked if isinstance(asked, int) else min(found.price.most_output_tokens or USUAL_MOST_TOKENS, USUAL_MOST_TOKENS)
-    )
-    size = len(dumps(request.model_dump(mode="json")))
-    most = found.price.most(size, bound)
-    if isinstance(asked, int) or most == 0:
-        return request, most
-    return request.model_copy(update={"options": {**request.options, "max_tokens": bound}}), most
+    bound = asked if isinstance(asked, int) else min(price.most_output_tokens or USUAL_MOST_TOKENS, USUAL_MOST_TOKENS)
+    options = request.options if isinstance(asked, int) else {**request.options, "max_tokens": bound}
+    bounded = request.model_copy(update={"options": options})
+    return bounded, lambda: price.most(len(dumps(bounded.model_dump(mode="json"))), bound)
 
 
 def _priced(found: Found, usage: Usage) -> Usage:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
@@ -94,30 +95,38 @@ class BudgetReached(Exception):
         )
 
 
-def begin_call(origin: Origin, *, model: str, most_micro_usd: int | None, seconds: float) -> UUID:
-    """Note that a call goes out, with the most it can cost put aside; give its id. Raises BudgetReached.
+@dataclass(frozen=True)
+class Begun:
+    """A call that may go out: its id, and whether a budget counts on it costing no more than was put aside."""
 
-    `most_micro_usd` is None where nobody knows: no budget then lets it out.
+    id: UUID
+    is_capped: bool
+
+
+def begin_call(origin: Origin, *, model: str, most: Callable[[], int | None], seconds: float) -> Begun:
+    """Note that a call goes out, with the most it can cost put aside. Raises BudgetReached.
+
+    `most` gives that in millionths of a dollar, or None where nobody knows: no budget then lets it out. It is asked
+    only where there is a budget.
     """
     with transaction.atomic(), scopes_disabled():
         budgets = _budgets_of(origin)
         accounts = _locked_accounts(origin, budgets)
-        if budgets:
-            _check(budgets, accounts, most_micro_usd)
-        most = (most_micro_usd or 0) if budgets else 0
+        wanted = most() if budgets else 0
+        _check(budgets, accounts, wanted)
         ids = [account.pk for account in accounts]
-        if most:
-            BudgetAccount.objects.filter(pk__in=ids).update(reserved_micro_usd=F("reserved_micro_usd") + most)
+        if wanted:
+            BudgetAccount.objects.filter(pk__in=ids).update(reserved_micro_usd=F("reserved_micro_usd") + wanted)
         call = Usage(
             pk=uuid7(),
             model=model[:200],
-            reserved_micro_usd=most,
+            reserved_micro_usd=wanted or 0,
             accounts=ids,
             expires_at=_expiry(seconds),
             **vars(origin),
         )
         call.save(force_insert=True)
-        return call.pk
+        return Begun(call.pk, is_capped=bool(budgets))
 
 
 def end_call(call: UUID, figures: Figures, *, served_by: str = "") -> None:
@@ -146,12 +155,6 @@ def note_cached(origin: Origin, figures: Figures, *, model: str, served_by: str)
             **vars(origin),
             **vars(figures),
         )
-
-
-def is_capped(origin: Origin) -> bool:
-    """Tell whether there is a budget that calls from there count against."""
-    with scopes_disabled():
-        return bool(_budgets_of(origin))
 
 
 def expire_calls() -> int:
@@ -246,8 +249,8 @@ def _end(call: UUID, figures_of: Callable[[Usage], Figures], **ending: str) -> N
         Usage.objects.filter(pk=call).update(reserved_micro_usd=0, **ending, **vars(figures))
 
 
-def _expiry(seconds: float) -> datetime:
-    return _now() + timedelta(seconds=seconds + SPARE_SECONDS)
+def _expiry(seconds: float) -> CombinedExpression:
+    return Now() + timedelta(seconds=seconds + SPARE_SECONDS)
 
 
 def _today() -> date:
