@@ -2,7 +2,9 @@
 
 from django.urls import path
 
-from apps.integrations import api
+from apps.integrations.api import model_providers as provider_api
+from apps.integrations.api import models as model_api
+from apps.integrations.api import tools as api
 from apps.integrations.views import catalogue, models
 
 pages = [
@@ -16,6 +18,11 @@ urlpatterns = [
     path("v1/tools", api.ToolsView.as_view()),
     path("v1/tools/<str:name>", api.ToolView.as_view()),
     path("v1/tools/<str:name>/invoke", api.InvokeToolView.as_view()),
+    path("v1/model-providers", provider_api.ProvidersView.as_view()),
+    path("v1/model-providers/<str:ref>", provider_api.OneProviderView.as_view()),
+    path("v1/models", model_api.ModelsView.as_view()),
+    path("v1/models/<path:name>/test", model_api.TestModelView.as_view()),
+    path("v1/models/<path:name>", model_api.OneModelView.as_view()),
     path("v1/outbox", api.OutboxView.as_view()),
     path("v1/outbox/<str:ref>", api.OutboxMessageView.as_view()),
 ]

@@ -1,7 +1,12 @@
 """Who serves language models, and how to speak to them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -43,3 +48,28 @@ KINDS: Mapping[str, Kind] = {
         ),
     )
 }
+
+
+def label_of(kind: str) -> str:
+    """Give the name of a kind as people know it."""
+    return KINDS[kind].label if kind in KINDS else kind
+
+
+def needs_address(kind: str) -> bool:
+    """Tell whether nobody but the person knows where such a provider is."""
+    return kind == OWN
+
+
+@cache
+def others() -> tuple[str, ...]:
+    """Give the further kinds that litellm knows, by its own names."""
+    spec = find_spec("litellm")
+    if spec is None or spec.origin is None:
+        return ()
+    path = Path(spec.origin).with_name("provider_endpoints_support_backup.json")
+    listed = json.loads(path.read_bytes())["providers"].items()
+    return tuple(sorted(name for name, entry in listed if _answers_chats(entry) and name not in KINDS))
+
+
+def _answers_chats(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("endpoints", {}).get("chat_completions"))

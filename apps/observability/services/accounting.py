@@ -24,10 +24,9 @@ from apps.common.ids import uuid7
 from apps.observability.models import Budget, BudgetAccount, Usage
 
 SPARE_SECONDS = 30  # after a call's own time-out, before it counts as lost
-NEVER = date(1970, 1, 1)
 BATCH = 100
 
-Scope, Period, Outcome = Budget.Scope, Budget.Period, Usage.Outcome
+Scope, Outcome = Budget.Scope, Usage.Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +196,7 @@ def _locked_accounts(origin: Origin, budgets: Sequence[Budget]) -> Sequence[Budg
             organization_id=origin.organization_id,
             budget=budget,
             subject=origin.subject(budget.scope),
-            period_start=period_start(budget, today),
+            period_start=budget.period_start(today),
         )
         for budget in budgets
     ]
@@ -210,13 +209,6 @@ def _locked_accounts(origin: Origin, budgets: Sequence[Budget]) -> Sequence[Budg
     )
     found = candidates.order_by("pk")
     return [account for account in found if (account.budget_id, account.subject, account.period_start) in keys]
-
-
-def period_start(budget: Budget, today: date) -> date:
-    """Give the day on which the budget's present period began."""
-    if budget.period == Period.DAY:
-        return today
-    return today.replace(day=1) if budget.period == Period.MONTH else NEVER
 
 
 def _check(budgets: Sequence[Budget], accounts: Sequence[BudgetAccount], most: int | None) -> None:
