@@ -29,6 +29,7 @@ SECTIONS: tuple[tuple[Entry, ...], ...] = (
         Entry("tools", "Tools", "wrench", "t"),
         Entry("templates", "Templates", "layout-template", "m"),
     ),
+    (Entry("usage", "Usage", "chart-column", "u"),),
     (Entry("settings", "Settings", "settings", "s"),),
 )
 

@@ -5,12 +5,20 @@ from django.urls import path
 from apps.integrations.api import model_providers as provider_api
 from apps.integrations.api import models as model_api
 from apps.integrations.api import tools as api
-from apps.integrations.views import catalogue, models
+from apps.integrations.views import catalogue, model_providers, models
 
 pages = [
     path("tools", catalogue.catalogue, name="tools"),
     path("tools/<str:name>", catalogue.tool, name="tool"),
     path("settings/models", models.models, name="settings_models"),
+    path("settings/new-model", models.new_model, name="new_model"),
+    path("settings/models/<path:name>/test", models.test_model, name="test_model"),
+    path("settings/models/<str:name>/default", models.make_default, name="make_default_model"),
+    path("settings/models/<str:name>/remove", models.remove_model, name="remove_model"),
+    path("settings/models/<str:name>", models.edit_model, name="edit_model"),
+    path("settings/model-providers/<str:name>/default", models.first_model, name="first_model"),
+    path("settings/model-providers/<str:name>/remove", model_providers.remove_provider, name="remove_provider"),
+    path("settings/model-providers/<str:name>", model_providers.provider, name="model_provider"),
 ]
 
 urlpatterns = [

@@ -13,6 +13,7 @@ from django.urls import get_resolver
 
 from tests.accounts.test_every_endpoint import patterns
 from tests.browser.accessibility import assert_accessible
+from tests.language_models import spent
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.listed import listed, saved
 from tests.workflows.test_approval_pages import FORM, ask
@@ -38,6 +39,7 @@ def full(alice):
     for status in ("running", "waiting", "paused", "pending", "cancelled", "failed"):
         listed(workflow, status)
     approval = ask(EngineRoom(alice.organization), message=LONG, form=FORM)
+    spent.fill(alice.organization, approval.run_id)
     return {
         "runs": approval.run_id,
         "workflows": workflow.name,
@@ -45,7 +47,7 @@ def full(alice):
         "templates": "market-brief",
         "agents": "assistant",
         "tools": "outbox.send",
-        "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
+        "settings": spent.NAME,  # models, providers and budgets; members, keys and invitations have no page each
         "workflow-restores": workflow.pk,
     }
 

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from apps.common.clock import now
 from apps.common.errors import NotFound
 from apps.common.json import JSON
+from apps.common.money import amounts
 from apps.common.serializers import StrictSerializer
 from apps.integrations import selectors
 from apps.integrations.language_models import registry
@@ -20,7 +21,6 @@ from apps.integrations.language_models.resolving import price_for, price_of
 from apps.integrations.models import ModelProvider, ModelSetting
 from apps.integrations.services.model_settings import MOST_FALLBACKS
 from apps.integrations.services.model_trials import Trial
-from apps.observability.money import amounts
 from apps.observability.selectors.usage import last_uses
 
 MOST_SECONDS = 3600

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.common.asyncio_loop import run_coroutine
+from apps.common.database import release_connection
 from apps.common.errors import Fatal, Retryable
 from apps.integrations.language_models.asking import Asker, ask_once
 from apps.integrations.language_models.records import reply_in
@@ -45,6 +46,7 @@ def try_model(organization_id: UUID, name: str, caller: str) -> Trial:
     """
     try:
         found = resolve(organization_id, name)
+        release_connection()
         record = run_coroutine(_asked(found, name, organization_id, caller), timeout=MOST_SECONDS + 5)
     except BudgetReached as reached:
         return Trial(name, code="budget_reached", problem=str(reached))

@@ -10,12 +10,12 @@ from apps.accounts.access import OrganizationView
 from apps.accounts.idempotency import Answer, run_once
 from apps.common.etags import digest, etag, require_match
 from apps.common.json import JSON
+from apps.common.money import micro_of
 from apps.common.openapi import page_of
 from apps.common.pagination import paginate
 from apps.common.parameters import LISTING, boolean, choice
 from apps.common.serializers import checked
 from apps.observability.models import Budget
-from apps.observability.money import micro_of
 from apps.observability.selectors import budgets as selectors
 from apps.observability.selectors.budgets import Standing
 from apps.observability.serializers.budgets import (

@@ -50,5 +50,10 @@ class Usage(OrganizationModel):
             models.Index(fields=["expires_at"], condition=Q(outcome="under_way"), name="usage_under_way"),
         ]
 
+    @property
+    def outcome_words(self) -> str:
+        """Give the outcome as people read it."""
+        return {"under_way": "under way", "cached": "from the cache"}.get(self.outcome, self.outcome)
+
     def __str__(self) -> str:
         return f"{self.model}: {self.outcome}"

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from rest_framework import serializers
 
 from apps.common.json import JSON
+from apps.common.money import MOST_DOLLARS, PLACES, amounts, micro_of
 from apps.common.serializers import StrictSerializer
 from apps.observability.models import Budget, BudgetAccount
-from apps.observability.money import MOST_DOLLARS, PLACES, amounts, micro_of
 from apps.observability.selectors.budgets import Standing, begins_anew
 
 SMALLEST = Decimal("0.000001")

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from apps.common.json import JSON
+from apps.common.money import amounts
 from apps.observability.models import Usage
-from apps.observability.money import amounts
 from apps.observability.selectors.usage import Sums
 
 
