@@ -48,7 +48,7 @@ def test_a_provider_is_added_and_its_models_are_offered_as_the_default(alice: Ac
     chosen = browser.owner.post("/settings/model-providers/openai/default", {"model": "gpt-4o-mini"})
 
     assert added["Location"] == "/settings/models?added=openai"
-    assert "OpenAI is set up." in page
+    assert "openai is set up." in page
     assert '<option value="gpt-4o-mini">' in page
     assert KEY not in page
     assert "****cdef" in page

@@ -85,6 +85,11 @@ def sums_by(found: QuerySet[Usage], group: str, most: int) -> list[tuple[str, Su
     return [("" if row[column] is None else str(row[column]), _sums_in(row)) for row in rows]
 
 
+def of_run(run: UUID) -> Sums:
+    """Give what the calls of a run came to."""
+    return of_runs([run]).get(run, Sums())
+
+
 def of_runs(runs: Iterable[UUID]) -> dict[UUID, Sums]:
     """Give what the calls of each run came to; a run without any is not among them."""
     rows = Usage.objects.filter(run_id__in=list(runs)).order_by().values("run_id").annotate(**_FIGURES)
@@ -97,9 +102,10 @@ def last_uses(models: Iterable[str], since: datetime) -> dict[str, datetime]:
     return dict(found.order_by().values_list("model").annotate(last=Max("created_at")))
 
 
-def unanswered(node_run: UUID) -> QuerySet[Usage]:
+def unanswered(run: UUID, node_run: UUID) -> QuerySet[Usage]:
     """Give the calls of a node run that were refused or lost, the oldest first."""
-    found = Usage.objects.filter(node_run_id=node_run, outcome__in=[Outcome.FAILED, Outcome.LOST])
+    # By the run too, which has an index.
+    found = Usage.objects.filter(run_id=run, node_run_id=node_run, outcome__in=[Outcome.FAILED, Outcome.LOST])
     return found.order_by("created_at", "id")
 
 

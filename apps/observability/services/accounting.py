@@ -101,22 +101,27 @@ def begin_call(origin: Origin, *, model: str, most_micro_usd: int | None, second
     with transaction.atomic(), scopes_disabled():
         budgets = _budgets_of(origin)
         accounts = _locked_accounts(origin, budgets)
-        if budgets:
-            _check(budgets, accounts, most_micro_usd)
-        most = (most_micro_usd or 0) if budgets else 0
-        ids = [account.pk for account in accounts]
-        if most:
-            BudgetAccount.objects.filter(pk__in=ids).update(reserved_micro_usd=F("reserved_micro_usd") + most)
-        call = Usage(
-            pk=uuid7(),
-            model=model[:200],
-            reserved_micro_usd=most,
-            accounts=ids,
-            expires_at=_expiry(seconds),
-            **vars(origin),
-        )
-        call.save(force_insert=True)
-        return call.pk
+        shortage = _shortage(budgets, accounts, most_micro_usd)
+        if shortage is None:
+            return _put_aside(origin, accounts, (most_micro_usd or 0) if budgets else 0, model, seconds)
+    # After the commit: the account that a person may then allow more is there, also when this was its first call.
+    raise BudgetReached(shortage)
+
+
+def _put_aside(origin: Origin, accounts: Sequence[BudgetAccount], most: int, model: str, seconds: float) -> UUID:
+    ids = [account.pk for account in accounts]
+    if most:
+        BudgetAccount.objects.filter(pk__in=ids).update(reserved_micro_usd=F("reserved_micro_usd") + most)
+    call = Usage(
+        pk=uuid7(),
+        model=model[:200],
+        reserved_micro_usd=most,
+        accounts=ids,
+        expires_at=_expiry(seconds),
+        **vars(origin),
+    )
+    call.save(force_insert=True)
+    return call.pk
 
 
 def end_call(call: UUID, figures: Figures, *, served_by: str = "") -> None:
@@ -211,14 +216,16 @@ def _locked_accounts(origin: Origin, budgets: Sequence[Budget]) -> Sequence[Budg
     return [account for account in found if (account.budget_id, account.subject, account.period_start) in keys]
 
 
-def _check(budgets: Sequence[Budget], accounts: Sequence[BudgetAccount], most: int | None) -> None:
+def _shortage(budgets: Sequence[Budget], accounts: Sequence[BudgetAccount], most: int | None) -> Shortage | None:
+    """The first account in which there is not enough left; None where all have enough."""
     by_id = {budget.pk: budget for budget in budgets}
     for account in accounts:
         budget = by_id[account.budget_id]
         allowed = budget.limit_micro_usd + account.extra_micro_usd
         left = allowed - account.spent_micro_usd - account.reserved_micro_usd
         if most is None or most > left:
-            raise BudgetReached(Shortage(budget, account.pk, left, most))
+            return Shortage(budget, account.pk, left, most)
+    return None
 
 
 def _worst(call: Usage) -> Figures:
