@@ -44,18 +44,20 @@ def try_model(organization_id: UUID, name: str, caller: str) -> Trial:
 
     Raises NotFound for an unknown model.
     """
+    served_by = ""
     try:
         found = resolve(organization_id, name)
+        served_by = found.model.name
         release_connection()
         record = run_coroutine(_asked(found, name, organization_id, caller), timeout=MOST_SECONDS + 5)
     except BudgetReached as reached:
-        return Trial(name, code="budget_reached", problem=str(reached))
+        return Trial(name, served_by, code="budget_reached", problem=str(reached))
     except (Fatal, Retryable) as error:
-        return Trial(name, code=error.code, problem=error.message)
+        return Trial(name, served_by, code=error.code, problem=error.message)
     reply = reply_in(record)
     return Trial(
         name,
-        served_by=found.model.name,
+        served_by,
         text=reply.message.content,
         seconds=record["seconds"],
         first_token_seconds=record.get("first_token_seconds"),
