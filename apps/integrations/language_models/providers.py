@@ -13,7 +13,10 @@ OPENAI = "https://api.openai.com/v1"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of provider; `base_url` is where it is, empty where the person says or litellm knows."""
+    """A kind of provider; `base_url` is where it is, empty where the person says or litellm knows.
+
+    `limit` is what it calls the bound of an answer's tokens: OpenAI's models that reason refuse `max_tokens`.
+    """
 
     name: str
     label: str
@@ -21,6 +24,7 @@ class Kind:
     speaks_openai: bool = True
     needs_key: bool = True
     hint: str = ""
+    limit: str = "max_tokens"
 
 
 OWN = "openai_compatible"
@@ -28,7 +32,7 @@ OWN = "openai_compatible"
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("openai", "OpenAI", OPENAI),
+        Kind("openai", "OpenAI", OPENAI, limit="max_completion_tokens"),
         Kind("anthropic", "Anthropic", speaks_openai=False),
         Kind("gemini", "Google Gemini", speaks_openai=False),
         Kind("mistral", "Mistral", "https://api.mistral.ai/v1"),

@@ -94,7 +94,7 @@ def chat(provider: ModelProvider, model: str) -> LanguageModel:
     if kind is not None and kind.speaks_openai:
         from apps.integrations.language_models.openai_chat import OpenAIChat  # noqa: PLC0415 - httpx is slow to import
 
-        return OpenAIChat(name, model, provider.base_url or kind.base_url, key)
+        return OpenAIChat(name, model, provider.base_url or kind.base_url, key, limit=kind.limit)
     from apps.integrations.llm import LiteLLMChat  # noqa: PLC0415
 
     return LiteLLMChat(name, provider.kind, model, provider.base_url, key)

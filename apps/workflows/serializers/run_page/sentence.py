@@ -20,6 +20,8 @@ _ADVICE = {
     "worker_lost": "Every worker that ran it died: look at the workers' log, then retry.",
     "loop_limit": "The loop has no way out: give its edge a 'max' or mend its condition, then run again.",
     "invalid_input": "Mend the input, and run it again from this node.",
+    "budget_reached": "Raise it or allow more under Settings, Budgets, then retry.",
+    "key_refused": "Then retry: what has finished is not repeated.",
     "effect_unknown": "Say whether it happened; then the run goes on.",
     "failed": "The workflow ends here on purpose; run it again with another input.",
 }
