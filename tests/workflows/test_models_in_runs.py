@@ -1,12 +1,14 @@
 """What a run's calls of language models cost, where people see it, and what happens when the money is used up."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django_scopes import scope
 
 from apps.accounts.models import Organization
+from apps.common.database import release_connection
 from apps.integrations.models import ModelProvider
 from apps.observability.models import Budget, BudgetAccount
 from tests.engine.documents import workflow
@@ -173,6 +175,34 @@ def test_allowing_more_sends_the_run_on_in_one_act(room: EngineRoom, paused: Any
     assert again.status_code == 409
     with scope(organization=alice.organization):
         assert BudgetAccount.objects.get().extra_micro_usd == 1_000_000, "a second click allows nothing"
+    assert room.until_ended(paused).status == "completed"
+
+
+def test_two_who_allow_more_at_once_allow_it_once(room: EngineRoom, paused: Any, alice: Actor) -> None:
+    def allow(_: int) -> int:
+        try:
+            return signed_in(alice).post(f"/runs/{paused}/allow", {"amount": "1"}, headers=HTMX).status_code
+        finally:
+            release_connection()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = sorted(pool.map(allow, range(4)))
+
+    assert answers == [204, 409, 409, 409]
+    with scope(organization=alice.organization):
+        assert BudgetAccount.objects.get().extra_micro_usd == 1_000_000
+
+
+def test_a_budget_that_is_gone_is_still_named_and_the_run_may_be_resumed(
+    room: EngineRoom, paused: Any, alice: Actor
+) -> None:
+    alice.client.delete("/v1/budgets/cap")
+
+    head = part(alice, paused, "head")
+
+    assert "The budget 'cap'" in head
+    assert "Allow more…" not in head
+    room.resume(paused)
     assert room.until_ended(paused).status == "completed"
 
 

@@ -1,5 +1,6 @@
 """Runs that pause for want of money, and what lets them go on."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -13,10 +14,22 @@ from apps.workflows.models import Run
 from apps.workflows.services.runs import resume_run
 
 
+def reason_of(run: Run) -> str:
+    """Say which budget has paused the run, and why; empty where none has."""
+    told = _told(run)
+    return str(told.get("reason") or "A budget is used up.") if told else ""
+
+
 def account_waited_for(run: Run) -> UUID | None:
-    """Give the account with too little left that the run is paused for; None where it is paused for something else."""
+    """Give the account with too little left that the run is paused for; None where there is none (any more)."""
+    account = _told(run).get("account")
+    return UUID(account) if account and BudgetAccount.objects.filter(pk=account).exists() else None
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """What was said when a budget paused the run."""
     told = selectors.pause_of(run) if run.status == RunStatus.PAUSED else {}
-    return UUID(told["account"]) if told.get("by") == "budget" and told.get("account") else None
+    return told if told.get("by") == "budget" else {}
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
 from apps.workflows.serializers.run_page.rows import most_attempts, titled
-from apps.workflows.services.budget_pauses import account_waited_for
+from apps.workflows.services.budget_pauses import account_waited_for, reason_of
 from apps.workflows.services.compiled import compiled_version
 
 MOST_LETTERS = 400  # of what the other side said
@@ -95,10 +95,10 @@ def _failed(run: Run) -> Sentence | None:
 
 def _stopped(run: Run) -> Sentence | None:
     if run.status == RunStatus.PAUSED:
-        if account_waited_for(run):
-            reason = _shortened(str(selectors.pause_of(run).get("reason", "A budget is used up.")))
-            text = f"{reason} The run goes on when somebody allows more, or has raised the budget and resumes it."
-            return Sentence("waiting", "pause", "Paused by a budget.", text, act="resume", lacks_money=True)
+        if reason := reason_of(run):
+            text = f"{_shortened(reason)} It goes on when somebody allows more, or raises the budget and resumes it."
+            can_allow = account_waited_for(run) is not None
+            return Sentence("waiting", "pause", "Paused by a budget.", text, act="resume", lacks_money=can_allow)
         text = "What runs is finished; nothing new starts until somebody resumes."
         return Sentence("waiting", "pause", "Paused.", text, act="resume")
     if run.status == RunStatus.CANCELLED:
