@@ -1,14 +1,13 @@
 """Models as the API shows and takes them."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
 from rest_framework import serializers
 
-from apps.common.clock import now
 from apps.common.errors import NotFound
 from apps.common.json import JSON
 from apps.common.money import amounts
@@ -26,7 +25,6 @@ from apps.observability.selectors.usage import last_uses
 MOST_SECONDS = 3600
 MOST_CACHE_SECONDS = 30 * 86_400
 DEAREST = Decimal(100_000)
-LOOKED_BACK = timedelta(days=30)  # for when a model was last asked
 
 
 class PriceView(BaseModel):
@@ -145,7 +143,7 @@ def all_models() -> list[ModelView]:
     """Give every model that has a name of its own here, by name."""
     settings = list(selectors.models())
     code = list(registry.all())
-    used = last_uses([*(one.name for one in settings), *(one.name for one in code)], now() - LOOKED_BACK)
+    used = last_uses([*(one.name for one in settings), *(one.name for one in code)])
     has_default = any(setting.is_default for setting in settings)
     views = [setting_view(setting, used) for setting in settings]
     views += [_code_view(model, used, is_default=not has_default and model.name == WITHOUT_ANY) for model in code]
