@@ -13,8 +13,11 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 from django.db.utils import InterfaceError
+from django_scopes import scopes_disabled
 
 from apps.agents import discovery
+from apps.integrations.models import ModelProvider, ModelSetting
+from apps.integrations.services import secrets
 from apps.workflows.models import Worker
 from apps.workflows.selectors import missing_handlers
 from apps.workflows.store import queues
@@ -170,6 +173,22 @@ def check_plugins() -> Verdict:
     return Status.FAIL, text, "mend the import, or take the plugin out"
 
 
+def check_models() -> Verdict:
+    """Is there a real language model, and can the keys of its provider be opened?"""
+    lost = sum(count for _, place, count in secrets.masters() if place is None)
+    if lost:
+        text = f"the secrets of {lost} organizations are sealed with a master key that is not here"
+        return Status.FAIL, text, "put that key back into ORCHESTRA_MASTER_KEYS, or enter the secrets again"
+    with scopes_disabled():
+        providers, defaults = ModelProvider.objects.count(), ModelSetting.objects.filter(is_default=True).count()
+    if not providers:
+        return Status.OK, "no real one: agents ask the demo model (Settings, Models sets one up)"
+    text = f"{providers} provider{'' if providers == 1 else 's'}"
+    if not defaults:
+        return Status.OK, f"{text}, no default: agents that name no model ask the demo model"
+    return Status.OK, f"{text}, {defaults} default model{'' if defaults == 1 else 's'}"
+
+
 CHECKS: Mapping[str, Callable[[], Verdict]] = {
     "python": check_python,
     "disk": check_disk,
@@ -178,4 +197,5 @@ CHECKS: Mapping[str, Callable[[], Verdict]] = {
     "workers": check_workers,
     "recovery": check_recovery,
     "plugins": check_plugins,
+    "models": check_models,
 }

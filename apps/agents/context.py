@@ -302,6 +302,7 @@ class LocalContext(Context):
         self.node, self.visit, self.attempt = node, visit, attempt
         self.log = log or structlog.get_logger("orchestra.agents")
         self.reports: list[tuple[float | None, str]] = []  # what `progress` was told
+        self.cost_micro_usd = 0  # of the models that have answered
         self._key = key or f"local:{uuid4()}"
         self._asked_to_stop = False
         self._is_cancelled = cancelled
@@ -321,9 +322,11 @@ class LocalContext(Context):
 
         origin = Origin(organization_id=self.organization_id, agent=self.agent, caller=self._caller)
         try:
-            return await ask(request, known, Asker(origin, self._hear or deaf))
+            record = await ask(request, known, Asker(origin, self._hear or deaf))
         except BudgetReached as reached:
             raise Fatal(str(reached), code="budget_reached") from None
+        self.cost_micro_usd += record["usage"]["cost_micro_usd"]
+        return record
 
     @property
     def cancelled(self) -> bool:

@@ -30,6 +30,7 @@ SECTIONS: tuple[tuple[Entry, ...], ...] = (
         Entry("channels", "Channels", "send", "c"),
         Entry("templates", "Templates", "layout-template", "m"),
     ),
+    (Entry("usage", "Usage", "chart-column", "u"),),
     (Entry("settings", "Settings", "settings", "s"),),
 )
 

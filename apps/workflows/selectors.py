@@ -7,14 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, Count, F, Prefetch, Q, QuerySet, Value, When
-from django.db.models.functions import Now
+from django.db.models import Case, Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce, Now
 
 from apps.accounts.models import Organization
 from apps.common.database import first_row
 from apps.common.errors import NotFound
 from apps.common.selectors import find_by_id
-from apps.observability.models import LogLine
+from apps.observability.models import LogLine, Usage
 from apps.workflows.engine.states import NODE_ENDED, RunStatus
 from apps.workflows.models import (
     Approval,
@@ -114,9 +114,24 @@ def progress(run: Run) -> tuple[int, int]:
     return ended.values("node").distinct().count(), total
 
 
+def with_usage(found: QuerySet[Run]) -> QuerySet[Run]:
+    """The same runs, each with `usage_cost` and `usage_tokens` of its calls of language models."""
+    calls = Usage.objects.filter(run_id=OuterRef("pk")).exclude(outcome=Usage.Outcome.CACHED)
+    by_run = calls.order_by().values("run_id")
+    cost = by_run.annotate(sum=Sum("cost_micro_usd")).values("sum")
+    tokens = by_run.annotate(sum=Sum(F("input_tokens") + F("output_tokens"))).values("sum")
+    return found.annotate(usage_cost=Coalesce(Subquery(cost), 0), usage_tokens=Coalesce(Subquery(tokens), 0))
+
+
+def pause_of(run: Run) -> dict[str, Any]:
+    """What was said when the run was last paused."""
+    told = events(run).filter(type="run.paused").last()
+    return told.data if told else {}
+
+
 def filtered_runs(filters: dict[str, Any]) -> QuerySet[Run]:
     """Runs by workflow (name or id), status, trigger, label (`key:value`) and time."""
-    found = runs()
+    found = with_usage(runs())
     if filters.get("workflow"):
         found = found.filter(workflow=find_workflow(filters["workflow"]))
     if filters.get("status"):

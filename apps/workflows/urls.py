@@ -31,6 +31,7 @@ pages = [
     path("runs/<str:ref>/rerun", run_acts.rerun, name="run_rerun"),
     path("runs/<str:ref>/pins", run_acts.pin, name="run_pins"),
     path("runs/<str:ref>/signals", run_acts.signal, name="run_signal"),
+    path("runs/<str:ref>/allow", run_acts.allow, name="run_allow"),
     path("runs/<str:ref>/approvals/<uuid:approval>", run_acts.decide, name="run_decide"),
     path("runs/<str:ref>/effects/<uuid:effect>", run_acts.decide_effect, name="run_decide_effect"),
     path("runs/<str:ref>/acts/<str:name>", run_acts.act, name="run_act"),

@@ -59,7 +59,3 @@ def test_an_agent_killed_in_the_middle_goes_on_at_the_first_call_without_an_answ
     assert sorted(set(questions)) == list(range(CALLS))
     assert len(questions) <= CALLS + 1  # the one in flight
     assert all(questions.count(number) == 1 for number in range(CALLS) if number != place - 1)
-
-
-def _shown(orchestra: RunningOrchestra, run: str) -> dict[str, Any]:
-    return dict(orchestra.call("GET", f"/v1/runs/{run}").json())

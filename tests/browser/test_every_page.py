@@ -18,6 +18,7 @@ from apps.agents.models import AgentSession
 from apps.integrations.language_models import Message, ToolCall
 from tests.accounts.test_every_endpoint import patterns
 from tests.browser.accessibility import assert_accessible
+from tests.language_models import spent
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.listed import listed, saved
 from tests.workflows.test_approval_pages import FORM, ask
@@ -44,6 +45,7 @@ def full(alice):
         listed(workflow, status)
     session = remembered(alice.organization)
     approval = ask(EngineRoom(alice.organization), message=LONG, form=FORM)
+    spent.fill(alice.organization, approval.run_id)
     return {
         "runs": approval.run_id,
         "workflows": workflow.name,
@@ -54,7 +56,7 @@ def full(alice):
         "memories": session.pk,  # they have acts only, and no page each
         "tools": "outbox.send",
         "channels": talk(alice.organization).name,
-        "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
+        "settings": spent.NAME,  # models, providers and budgets; members, keys and invitations have no page each
         "workflow-restores": workflow.pk,
     }
 

@@ -197,6 +197,7 @@ def _refusals() -> list[Path]:
         "firing",
         "drafts",
         "saved_views",
+        "budget_pauses",
     )
     return [services / f"{name}.py" for name in names]
 

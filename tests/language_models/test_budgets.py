@@ -107,7 +107,7 @@ def test_each_subject_has_a_cap_of_its_own_and_a_named_one_is_for_that_alone(org
         asked("writer", 51)
     with pytest.raises(BudgetReached, match="'each agent'"):
         asked("critic", 1)
-    assert spent(each) == [(0, 100), (0, 100)]
+    assert spent(each) == [(0, 100), (0, 100), (0, 0)]  # the writer's has nothing of the call that was refused
 
 
 def test_a_daily_cap_begins_anew(organization: Organization) -> None:

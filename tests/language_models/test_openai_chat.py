@@ -322,3 +322,14 @@ def test_a_key_is_kept_sealed_and_appears_in_no_record(desk: Desk, server: ChatS
     assert KEY not in json.dumps(record)
     assert KEY.encode() not in bytes(provider.key.sealed) + bytes(provider.key.wrapped)
     assert provider.key.hint == "****cdef"
+
+
+def test_openai_is_told_the_bound_of_an_answer_as_its_models_that_reason_take_it(
+    desk: Desk, server: ChatServer
+) -> None:
+    desk.setting(desk.provider(server, kind="openai"), options={"max_tokens": 50})
+
+    desk.ask()
+
+    assert server.asked[0]["max_completion_tokens"] == 50
+    assert "max_tokens" not in server.asked[0]

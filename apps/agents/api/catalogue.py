@@ -11,10 +11,11 @@ from apps.accounts.idempotency import HEADER, Answer, run_once
 from apps.agents import registry
 from apps.agents.registry import AgentType
 from apps.agents.serializers.catalogue import AgentSerializer, ExecuteSerializer, ExecutionSerializer, agent_json
-from apps.agents.services.execution import execute
+from apps.agents.services.execution import Spending, execute
 from apps.common.errors import ErrorItem, Invalid, NotFound
 from apps.common.json import JSON
 from apps.common.listing import BY_NAME, paginate_by_name
+from apps.common.money import decimal_of
 from apps.common.openapi import page_of
 from apps.common.parameters import text
 from apps.common.serializers import checked
@@ -67,6 +68,7 @@ class ExecuteAgentView(OrganizationView):
 
     def _execute(self, asked: dict[str, Any], key: str | None) -> Answer:
         agent_type, task = _chosen(asked)
+        spending = Spending()
         outcome = execute(
             agent_type,
             task,
@@ -77,8 +79,10 @@ class ExecuteAgentView(OrganizationView):
             session=asked.get("session"),
             input_at="/input" if "input" in asked else "/input_data",
             caller=self.access.actor,
+            spending=spending,
         )
-        return 200, {**outcome.as_json(), "agent": agent_type.name, "cost_usd": 0.0}
+        cost = float(decimal_of(spending.micro_usd))
+        return 200, {**outcome.as_json(), "agent": agent_type.name, "cost_usd": cost}
 
 
 def _chosen(asked: dict[str, Any]) -> tuple[AgentType, JSON]:

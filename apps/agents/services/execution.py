@@ -1,6 +1,7 @@
 """Running one agent once, for a person or a program that waits for it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +13,14 @@ from apps.agents.runtime import check_config, run_agent
 from apps.common.json import JSON
 from apps.common.outcomes import Outcome, invalid_request, outcome_of
 from apps.common.validation import InvalidInput
+
+
+@dataclass
+class Spending:
+    """What an execution has spent on language models, in millionths of a dollar, when it is over."""
+
+    micro_usd: int = 0
+
 
 DEFAULT_SECONDS = 30.0
 MOST_SECONDS = 60.0
@@ -28,11 +37,13 @@ def execute(
     session: str | None = None,
     input_at: str = "",
     caller: str = "",
+    spending: Spending | None = None,
 ) -> Outcome:
     """Run the agent and give its Outcome; raise Invalid (places under `input_at`) when the task does not fit it.
 
     Calls with the same `key` give tools the same idempotency keys, so that what they send is sent once. `session` names
-    the conversation that the agent goes on with. What models cost counts as that of the `caller`.
+    the conversation that the agent goes on with. What models cost counts as that of the `caller`, and is noted in
+    `spending`.
     """
     try:
         check_config(agent_type, config)
@@ -43,6 +54,10 @@ def execute(
     def work(cancelled: Callable[[], bool]) -> JSON:
         name = f"execute:{key or uuid4()}"
         ctx = LocalContext(organization_id, key=name, log=log, cancelled=cancelled, session=session, caller=caller)
-        return run_agent(agent_type.name, task, ctx, config=config).output
+        try:
+            return run_agent(agent_type.name, task, ctx, config=config).output
+        finally:
+            if spending is not None:
+                spending.micro_usd = ctx.cost_micro_usd
 
     return outcome_of(work, timeout=timeout, input_at=input_at)

@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from apps.common import json
 from apps.common.ids import short_id
+from apps.common.money import usd
 
 register = template.Library()
 
@@ -138,6 +139,13 @@ def money(dollars: Decimal | float | None) -> str:
         return NOTHING
     amount = Decimal(str(dollars))
     return f"${amount:,.6f}" if 0 < amount < Decimal("0.0001") else f"${amount:,.4f}"
+
+
+@register.filter
+def micro_money(micro_usd: int) -> str:
+    """Write an amount of millionths of a dollar exactly, with up to six decimals."""
+    text = usd(abs(micro_usd))
+    return f"-${text}" if micro_usd < 0 else f"${text}"
 
 
 @register.filter

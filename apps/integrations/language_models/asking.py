@@ -98,6 +98,15 @@ async def ask(request: Request, known: int, asker: Asker) -> JSON:
     raise first_failure
 
 
+async def ask_once(found: Found, request: Request, asker: Asker) -> dict[str, Any]:
+    """Ask this very model one time, with its own options, and give the record without what was said to it.
+
+    Raises BudgetReached, Retryable or Fatal.
+    """
+    question = request.model_copy(update={"options": {**found.options, **request.options}})
+    return await _paid(found, question, asker)
+
+
 async def _found(name: str, asker: Asker, *, is_fallback: bool) -> Found | None:
     """The model; None for a fallback that is not there any more."""
     try:

@@ -38,6 +38,7 @@ class OpenAIChat:
     key: str = field(repr=False, default="")
     description: str = ""
     is_demo: bool = False
+    limit: str = "max_tokens"  # what the other side calls the bound of an answer's tokens
 
     async def answer(self, request: Request, hear: Hear) -> Reply:
         """Give the answer, and tell each piece of its text; raises Retryable or Fatal as `provider_errors` says.
@@ -59,7 +60,10 @@ class OpenAIChat:
     def _asked(self, request: Request) -> "_Response":
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         url = f"{self.base_url.rstrip('/')}/chat/completions"
-        return _Response(self.name, url, headers, body(self.model, request))
+        content = body(self.model, request)
+        if "max_tokens" in content:
+            content[self.limit] = content.pop("max_tokens")
+        return _Response(self.name, url, headers, content)
 
 
 @dataclass

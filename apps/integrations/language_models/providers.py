@@ -1,14 +1,22 @@
 """Who serves language models, and how to speak to them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 OPENAI = "https://api.openai.com/v1"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of provider; `base_url` is where it is, empty where the person says or litellm knows."""
+    """A kind of provider; `base_url` is where it is, empty where the person says or litellm knows.
+
+    `limit` is what it calls the bound of an answer's tokens: OpenAI's models that reason refuse `max_tokens`.
+    """
 
     name: str
     label: str
@@ -16,6 +24,7 @@ class Kind:
     speaks_openai: bool = True
     needs_key: bool = True
     hint: str = ""
+    limit: str = "max_tokens"
 
 
 OWN = "openai_compatible"
@@ -23,7 +32,7 @@ OWN = "openai_compatible"
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("openai", "OpenAI", OPENAI),
+        Kind("openai", "OpenAI", OPENAI, limit="max_completion_tokens"),
         Kind("anthropic", "Anthropic", speaks_openai=False),
         Kind("gemini", "Google Gemini", speaks_openai=False),
         Kind("mistral", "Mistral", "https://api.mistral.ai/v1"),
@@ -43,3 +52,28 @@ KINDS: Mapping[str, Kind] = {
         ),
     )
 }
+
+
+def label_of(kind: str) -> str:
+    """Give the name of a kind as people know it."""
+    return KINDS[kind].label if kind in KINDS else kind
+
+
+def needs_address(kind: str) -> bool:
+    """Tell whether nobody but the person knows where such a provider is."""
+    return kind == OWN
+
+
+@cache
+def others() -> tuple[str, ...]:
+    """Give the further kinds that litellm knows, by its own names."""
+    spec = find_spec("litellm")
+    if spec is None or spec.origin is None:
+        return ()
+    path = Path(spec.origin).with_name("provider_endpoints_support_backup.json")
+    listed = json.loads(path.read_bytes())["providers"].items()
+    return tuple(sorted(name for name, entry in listed if _answers_chats(entry) and name not in KINDS))
+
+
+def _answers_chats(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("endpoints", {}).get("chat_completions"))

@@ -79,7 +79,7 @@ def _set_up(setting: ModelSetting) -> Found:
     return Found(
         name=setting.name,
         model=chat(setting.provider, setting.model),
-        price=_own_price(setting) or price_of(setting.provider, setting.model),
+        price=price_for(setting),
         seconds=setting.seconds,
         cache_seconds=setting.cache_seconds,
         fallbacks=tuple(setting.fallbacks),
@@ -94,7 +94,7 @@ def chat(provider: ModelProvider, model: str) -> LanguageModel:
     if kind is not None and kind.speaks_openai:
         from apps.integrations.language_models.openai_chat import OpenAIChat  # noqa: PLC0415 - httpx is slow to import
 
-        return OpenAIChat(name, model, provider.base_url or kind.base_url, key)
+        return OpenAIChat(name, model, provider.base_url or kind.base_url, key, limit=kind.limit)
     from apps.integrations.llm import LiteLLMChat  # noqa: PLC0415
 
     return LiteLLMChat(name, provider.kind, model, provider.base_url, key)
@@ -103,6 +103,11 @@ def chat(provider: ModelProvider, model: str) -> LanguageModel:
 def price_of(provider: ModelProvider, model: str) -> Price | None:
     """Give what is known of a model's price; what runs on a server of one's own is not known to cost anything."""
     return None if provider.kind == OWN else known_price(provider.kind, model)
+
+
+def price_for(setting: ModelSetting) -> Price | None:
+    """Give what holds for a model that is set up: its own price, or else what is known of it."""
+    return _own_price(setting) or price_of(setting.provider, setting.model)
 
 
 def _own_price(setting: ModelSetting) -> Price | None:

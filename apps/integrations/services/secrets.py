@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count
 from django_scopes import scopes_disabled
 
 from apps.integrations.models import OrganizationKey, Secret
@@ -43,6 +44,21 @@ def rotate() -> int:
             _wrap(row, _unwrap(row))
             row.save()
         return len(older)
+
+
+def masters() -> list[tuple[str, int | None, int]]:
+    """Give each master key by its fingerprint, its place among the configured ones, and how many keys it wraps.
+
+    The newest has the place 0; one that is not configured any more has None, and what it wraps cannot be opened.
+    """
+    with scopes_disabled():
+        counted = OrganizationKey.objects.order_by().values_list("master").annotate(count=Count("pk"))
+        wrapped: dict[str, int] = dict(counted)
+    configured = list(dict.fromkeys(map(fingerprint, _masters_in_order())))
+    known: list[tuple[str, int | None, int]] = [
+        (name, place, wrapped.get(name, 0)) for place, name in enumerate(configured)
+    ]
+    return [*known, *((name, None, count) for name, count in sorted(wrapped.items()) if name not in configured)]
 
 
 def _fill(secret: Secret, text: str) -> None:

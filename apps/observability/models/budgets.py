@@ -1,8 +1,12 @@
 """How much may be spent on language models, and how much has been."""
 
+from datetime import date
+
 from django.db import models
 
 from apps.accounts.models import OrganizationModel
+
+NEVER = date(1970, 1, 1)  # when a period began that has no beginning
 
 
 class Budget(OrganizationModel):
@@ -46,6 +50,12 @@ class Budget(OrganizationModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def period_start(self, today: date) -> date:
+        """Give the day on which the present period began."""
+        if self.period == self.Period.DAY:
+            return today
+        return today.replace(day=1) if self.period == self.Period.MONTH else NEVER
 
 
 class BudgetAccount(OrganizationModel):

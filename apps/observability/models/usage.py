@@ -46,9 +46,15 @@ class Usage(OrganizationModel):
         verbose_name_plural = "usage"
         indexes = [
             models.Index(fields=["organization", "-created_at", "-id"], name="usage_newest"),
+            models.Index(fields=["organization", "model", "-created_at"], name="usage_of_model"),
             models.Index(fields=["run_id", "created_at", "id"], name="usage_of_run"),
             models.Index(fields=["expires_at"], condition=Q(outcome="under_way"), name="usage_under_way"),
         ]
+
+    @property
+    def outcome_words(self) -> str:
+        """Give the outcome as people read it."""
+        return {"under_way": "under way", "cached": "from the cache"}.get(self.outcome, self.outcome)
 
     def __str__(self) -> str:
         return f"{self.model}: {self.outcome}"

@@ -25,10 +25,9 @@ from apps.common.ids import uuid7
 from apps.observability.models import Budget, BudgetAccount, Usage
 
 SPARE_SECONDS = 30  # after a call's own time-out, before it counts as lost
-NEVER = date(1970, 1, 1)
 BATCH = 100
 
-Scope, Period, Outcome = Budget.Scope, Budget.Period, Usage.Outcome
+Scope, Outcome = Budget.Scope, Usage.Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,20 +112,28 @@ def begin_call(origin: Origin, *, model: str, most: Callable[[], int | None], se
         budgets = _budgets_of(origin)
         accounts = _locked_accounts(origin, budgets)
         wanted = most() if budgets else 0
-        _check(budgets, accounts, wanted)
-        ids = [account.pk for account in accounts]
-        if wanted:
-            BudgetAccount.objects.filter(pk__in=ids).update(reserved_micro_usd=F("reserved_micro_usd") + wanted)
-        call = Usage(
-            pk=uuid7(),
-            model=model[:200],
-            reserved_micro_usd=wanted or 0,
-            accounts=ids,
-            expires_at=_expiry(seconds),
-            **vars(origin),
-        )
-        call.save(force_insert=True)
-        return Begun(call.pk, is_capped=bool(budgets))
+        shortage = _shortage(budgets, accounts, wanted)
+        if shortage is None:
+            call = _put_aside(origin, accounts, wanted or 0, model, seconds)
+            return Begun(call, is_capped=bool(budgets))
+    # After the commit: the account that a person may then allow more is there, also when this was its first call.
+    raise BudgetReached(shortage)
+
+
+def _put_aside(origin: Origin, accounts: Sequence[BudgetAccount], most: int, model: str, seconds: float) -> UUID:
+    ids = [account.pk for account in accounts]
+    if most:
+        BudgetAccount.objects.filter(pk__in=ids).update(reserved_micro_usd=F("reserved_micro_usd") + most)
+    call = Usage(
+        pk=uuid7(),
+        model=model[:200],
+        reserved_micro_usd=most,
+        accounts=ids,
+        expires_at=_expiry(seconds),
+        **vars(origin),
+    )
+    call.save(force_insert=True)
+    return call.pk
 
 
 def end_call(call: UUID, figures: Figures, *, served_by: str = "") -> None:
@@ -200,7 +207,7 @@ def _locked_accounts(origin: Origin, budgets: Sequence[Budget]) -> Sequence[Budg
             organization_id=origin.organization_id,
             budget=budget,
             subject=origin.subject(budget.scope),
-            period_start=period_start(budget, today),
+            period_start=budget.period_start(today),
         )
         for budget in budgets
     ]
@@ -215,21 +222,16 @@ def _locked_accounts(origin: Origin, budgets: Sequence[Budget]) -> Sequence[Budg
     return [account for account in found if (account.budget_id, account.subject, account.period_start) in keys]
 
 
-def period_start(budget: Budget, today: date) -> date:
-    """Give the day on which the budget's present period began."""
-    if budget.period == Period.DAY:
-        return today
-    return today.replace(day=1) if budget.period == Period.MONTH else NEVER
-
-
-def _check(budgets: Sequence[Budget], accounts: Sequence[BudgetAccount], most: int | None) -> None:
+def _shortage(budgets: Sequence[Budget], accounts: Sequence[BudgetAccount], most: int | None) -> Shortage | None:
+    """The first account in which there is not enough left; None where all have enough."""
     by_id = {budget.pk: budget for budget in budgets}
     for account in accounts:
         budget = by_id[account.budget_id]
         allowed = budget.limit_micro_usd + account.extra_micro_usd
         left = allowed - account.spent_micro_usd - account.reserved_micro_usd
         if most is None or most > left:
-            raise BudgetReached(Shortage(budget, account.pk, left, most))
+            return Shortage(budget, account.pk, left, most)
+    return None
 
 
 def _worst(call: Usage) -> Figures:

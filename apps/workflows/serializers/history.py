@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from apps.common.money import usd
 from apps.workflows.models import RunEvent
 
 Facts = Mapping[str, Any]
@@ -10,13 +11,14 @@ Facts = Mapping[str, Any]
 # What is not here tells people nothing that another event does not.
 _SENTENCES: dict[str, Callable[[Facts], str]] = {
     "run.started": lambda _: "The run started",
-    "run.paused": lambda facts: f"Paused by {facts.get('by')}",
+    "run.paused": lambda facts: f"Paused by {facts.get('by')}{_why(facts)}",
     "run.resumed": lambda facts: f"Resumed by {facts.get('by')}",
     "run.completed": lambda _: "The run completed",
     "run.failed": lambda facts: f"The run failed: {_message(facts)}",
     "run.cancelled": lambda facts: f"Cancelled by {facts.get('by')}",
     "node.started": lambda facts: "started" if facts.get("attempt", 1) == 1 else f"started, attempt {facts['attempt']}",
     "node.progress": lambda facts: str(facts.get("message", "")),
+    "llm.called": lambda facts: f"asked {facts.get('model')}: {_took(facts)}",
     "node.waiting": lambda facts: f"waits for {_waited_for(facts)}",
     "node.retrying": lambda facts: f"{_what_follows(facts)} in {facts.get('delay', 0):.1f} s: {_message(facts)}",
     "node.completed": lambda _: "completed",
@@ -51,6 +53,17 @@ def _queued_again(facts: Facts) -> str | None:
     }
     reason = facts.get("reason")
     return reasons.get(reason, f"is queued again: {reason}") if reason and reason != "fork" else None
+
+
+def _why(facts: Facts) -> str:
+    return f": {facts['reason']}" if facts.get("reason") else ""
+
+
+def _took(facts: Facts) -> str:
+    """What a call of a language model took."""
+    tokens = f"{facts.get('input_tokens', 0):,} tokens in, {facts.get('output_tokens', 0):,} out"
+    cost = facts.get("cost_micro_usd") or 0
+    return f"{tokens}, ${usd(cost)}" if cost else tokens
 
 
 def _what_follows(facts: Facts) -> str:

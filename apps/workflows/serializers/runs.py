@@ -8,7 +8,10 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from apps.common.json import JSON
+from apps.common.money import amounts, decimal_of
 from apps.observability.models import LogLine
+from apps.observability.selectors import usage
+from apps.observability.selectors.usage import Sums
 from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, NodeRun, Run, RunEvent, Worker
@@ -85,6 +88,16 @@ class RunView(BaseModel):
     events_url: str
 
 
+class RunUsage(BaseModel):
+    """What the run's calls of language models came to; those of runs that it started are theirs."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str
+    cost_micro_usd: int
+
+
 class RunDetail(RunView):
     """A run with everything that happened; `nodes` holds at most 1,000, the rest is at `nodes_url`."""
 
@@ -94,6 +107,7 @@ class RunDetail(RunView):
     nodes: list[NodeRunView]
     nodes_url: str
     nodes_truncated: bool
+    usage: RunUsage
 
 
 class StartedRun(BaseModel):
@@ -156,7 +170,11 @@ class ApprovalView(BaseModel):
 
 def run_view(run: Run) -> dict[str, JSON]:
     """A run in a list."""
-    return RunView(**_columns(run)).model_dump(mode="json")
+    cost, tokens = getattr(run, "usage_cost", None), getattr(run, "usage_tokens", None)
+    if cost is None or tokens is None:  # a run by itself
+        sums = usage.of_run(run.pk)
+        cost, tokens = sums.cost_micro_usd, sums.tokens
+    return RunView(**_columns(run), **_spent(cost, tokens)).model_dump(mode="json")
 
 
 def started_run(run: Run) -> dict[str, JSON]:
@@ -182,6 +200,9 @@ def run_detail(run: Run, *, fields: Collection[str] = (), every_node: bool = Fal
     """
     wanted = set(fields or RunDetail.model_fields)
     parts = _columns(run) | {"nodes_url": f"/v1/runs/{run.pk}/nodes"}
+    if wanted & {"usage", "cost_usd", "tokens"}:
+        sums = usage.of_run(run.pk)
+        parts |= _spent(sums.cost_micro_usd, sums.tokens) | {"usage": _usage_view(sums)}
     if wanted & {"input", "output"}:
         parts["input"], parts["output"] = read_values(run.organization_id, [run.input, run.output])
     if "context" in wanted:
@@ -283,8 +304,6 @@ def _columns(run: Run) -> dict[str, Any]:
         "version": run.version.number if run.workflow_id else None,
         **{name: getattr(run, name) for name in names},
         "duration_ms": milliseconds(run.started_at, run.finished_at),
-        "cost_usd": float(run.cost_usd),
-        "tokens": run.tokens,
         "parent": run.parent_id,
         "forked_from": run.forked_from_id,
         "schedule": fire and fire.schedule_id,
@@ -292,6 +311,16 @@ def _columns(run: Run) -> dict[str, Any]:
         "url": f"/v1/runs/{run.pk}",
         "events_url": f"/v1/runs/{run.pk}/events",
     }
+
+
+def _spent(cost_micro_usd: int, tokens: int) -> dict[str, Any]:
+    return {"cost_usd": float(decimal_of(cost_micro_usd)), "tokens": tokens}
+
+
+def _usage_view(sums: Sums) -> RunUsage:
+    names = ("calls", "input_tokens", "output_tokens")
+    figures = {name: getattr(sums, name) for name in names}
+    return RunUsage.model_validate(figures | amounts(cost=sums.cost_micro_usd))
 
 
 def _node_view(

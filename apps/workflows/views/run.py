@@ -106,7 +106,8 @@ def download_value(request: PageRequest, ref: str, name: str) -> HttpResponse:
 
 
 def _rights(request: PageRequest) -> dict[str, Any]:
-    return {"may_run": request.access.can(Capability.RUN), "may_edit": request.access.can(Capability.EDIT)}
+    names = {"may_run": Capability.RUN, "may_edit": Capability.EDIT, "may_manage": Capability.MANAGE}
+    return {name: request.access.can(needed) for name, needed in names.items()}
 
 
 def _selection(request: PageRequest, run: Run) -> Selection:

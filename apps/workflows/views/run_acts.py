@@ -14,9 +14,11 @@ from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.common import json
 from apps.common.errors import BadRequest, DomainError, ErrorItem, Invalid, NotFound
 from apps.common.json import JSON
+from apps.common.money import micro_of, usd
+from apps.observability.forms import AllowForm
 from apps.workflows import selectors
 from apps.workflows.models import Run
-from apps.workflows.services import approvals, forks, pins, queue_limit, runs, signals, unknown_effects
+from apps.workflows.services import approvals, budget_pauses, forks, pins, queue_limit, runs, signals, unknown_effects
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.repeated_effects import repeated_by_fork
 from apps.workflows.store.values import read_value
@@ -84,6 +86,19 @@ def signal(request: PageRequest, ref: str) -> HttpResponse:
     payload = _json(request.POST.get("payload", ""), "payload")
     taken = signals.send_signal(run.pk, event, payload, by=request.access.actor)
     return _done(request, run, "Sent, and taken." if taken else "Sent; it is kept until a node waits for it.")
+
+
+@require_POST
+@page(needs=Capability.MANAGE)
+def allow(request: PageRequest, ref: str) -> HttpResponse:
+    """Let the budget that has paused the run spend more on it, and resume it."""
+    run = selectors.find_run(ref)
+    form = AllowForm(request.POST)
+    if not form.is_valid():
+        raise _wrong("amount", " ".join(str(error) for error in form.errors.get("amount", ())))
+    amount = micro_of(form.cleaned_data["amount"])
+    budget_pauses.allow_and_resume(run, amount, by=request.access.actor)
+    return _done(request, run, f"${usd(amount)} more allowed, and resumed.")
 
 
 @require_http_methods(["GET", "POST"])

@@ -20,6 +20,7 @@ SECTIONS = (
     ("roles", "Roles", Capability.VIEW),
     ("api_keys", "API keys", Capability.MANAGE),
     ("models", "Models", Capability.VIEW),
+    ("budgets", "Budgets", Capability.VIEW),
     ("organization", "Organization", Capability.VIEW),
     ("appearance", "Appearance", Capability.VIEW),
 )
@@ -30,6 +31,7 @@ ACTS = (
     ("Pause, cancel and retry runs", Capability.RUN),
     ("Make and change workflows and schedules", Capability.EDIT),
     ("Invite, change and remove members; make API keys", Capability.MANAGE),
+    ("Set up language models; make budgets, and allow more", Capability.MANAGE),
     ("Rename the organization", Capability.MANAGE),
 )
 

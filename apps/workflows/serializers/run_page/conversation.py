@@ -1,4 +1,7 @@
-"""What was said to a language model and what it answered, out of the records in a visit's journal."""
+"""What was said to a language model and what it answered, out of the records in a visit's journal.
+
+Calls that gave no answer are in no journal; they come from what was noted of the cost.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,10 +9,17 @@ from typing import Any
 
 from apps.common.json import dumps
 from apps.integrations.language_models import STEP
+from apps.observability.models import Usage
+from apps.observability.selectors.usage import unanswered
 from apps.workflows.models import NodeRun, Run
 from apps.workflows.store import journal
 
 LONGEST = 20_000  # characters of a contribution on the page; the rest is in the node's input and output
+MOST_UNANSWERED = 50
+ENDINGS = {  # why an answer is no longer; one that is complete says nothing
+    "length": "It ends here because it has reached its longest length: raise max_tokens.",
+    "filter": "The provider held the rest of it back.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,18 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What an answer took."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_micro_usd: int = 0
+    is_priced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """One contribution: who spoke, what, and for an answer what it took."""
 
@@ -30,10 +52,13 @@ class Said:
     is_cut: bool = False
     tools: Sequence[ToolUse] = ()
     model: str = ""
+    served_by: str = ""
+    passed_over: Sequence[tuple[str, str]] = ()  # models that were asked before, and why they did not answer
+    is_cached: bool = False
     seconds: float | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
+    first_token_seconds: float | None = None
+    took: Figures = field(default_factory=Figures)
+    ending: str = ""
 
     @property
     def is_folded(self) -> bool:
@@ -52,7 +77,9 @@ class Conversation:
     seconds: float
     input_tokens: int
     output_tokens: int
-    cost_usd: float
+    cost_micro_usd: int
+    unpriced: int
+    unanswered: Sequence[Usage]
     options: str = ""
     tools: Sequence[str] = field(default_factory=tuple)
 
@@ -69,9 +96,11 @@ def conversation_of(run: Run, found: NodeRun) -> Conversation:
         is_demo=any(record["is_demo"] for record in records),
         calls=len(records),
         seconds=sum(record["seconds"] for record in records),
-        input_tokens=sum(one.input_tokens for one in said),
-        output_tokens=sum(one.output_tokens for one in said),
-        cost_usd=sum(one.cost_usd for one in said),
+        input_tokens=sum(one.took.input_tokens for one in said if not one.is_cached),
+        output_tokens=sum(one.took.output_tokens for one in said if not one.is_cached),
+        cost_micro_usd=sum(one.took.cost_micro_usd for one in said),
+        unpriced=sum(not one.took.is_priced for one in said if not one.is_cached),
+        unanswered=list(unanswered(run.pk, found.pk)[:MOST_UNANSWERED]),
         options=dumps(options).decode() if options else "",
         tools=records[0].get("tools", ()) if records else (),
     )
@@ -98,10 +127,13 @@ def _answer(record: Mapping[str, Any], results: Mapping[str, str]) -> Said:
         **_text(reply),
         tools=[_tool_use(call, results) for call in reply.get("tool_calls", ())],
         model=record["model"],
+        served_by=record.get("served_by", ""),
+        passed_over=[(one["model"], one["reason"]) for one in record.get("passed_over", ())],
+        is_cached=record.get("is_cached", False),
         seconds=record["seconds"],
-        input_tokens=usage["input_tokens"],
-        output_tokens=usage["output_tokens"],
-        cost_usd=usage["cost_micro_usd"] / 1_000_000,
+        first_token_seconds=record.get("first_token_seconds"),
+        took=Figures(**{name: usage[name] for name in Figures.__slots__ if name in usage}),
+        ending=ENDINGS.get(record.get("ended", ""), ""),
     )
 
 

@@ -22,6 +22,7 @@ _ICONS = {
     "node.waiting": "status-waiting",
     "node.retrying": "status-retrying",
     "node.progress": "info",
+    "llm.called": "bot",
     "edge.taken": "arrow-right",
     "context.changed": "pencil",
 }

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from apps.common.json import JSON, dumps
 from apps.integrations import language_models
 from apps.observability.models import LogLine
+from apps.observability.selectors.usage import unanswered
 from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
@@ -174,7 +175,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": (result, None)}
     if count := items.count():
         tabs = {"items": ("Items", count)} | tabs
-    if any(step.name.startswith(language_models.STEP) for step in steps):
+    if any(step.name.startswith(language_models.STEP) for step in steps) or unanswered(run.pk, found.pk).exists():
         tabs["model"] = ("Model", None)
     if effects:
         tabs["effects"] = ("Effects", len(effects))

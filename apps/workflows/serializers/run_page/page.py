@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from apps.common.clock import now
 from apps.common.json import dumps
+from apps.observability.selectors import usage
 from apps.workflows import selectors
 from apps.workflows.engine.states import NODE_ENDED, RUN_ENDED
 from apps.workflows.models import NodeRun, Run, Worker
@@ -123,10 +124,7 @@ def _facts(run: Run, visits: Sequence[NodeRun]) -> Iterator[tuple[str, Any]]:
     total = len(compiled_version(run.version_id).nodes)
     done = len({visit.node for visit in visits if visit.status in NODE_ENDED})
     yield "Nodes", ("nodes", done, total)
-    if run.tokens:
-        yield "Tokens", ("figure", run.tokens)
-    if run.cost_usd:
-        yield "Cost", ("money", run.cost_usd)
+    yield from _asked(run)
     yield "Trigger", ("text", _trigger(run))
     if run.workflow_id:
         yield "Version", ("text", f"v{run.version.number}")
@@ -140,6 +138,16 @@ def _facts(run: Run, visits: Sequence[NodeRun]) -> Iterator[tuple[str, Any]]:
     if run.forked_from_id:
         yield "Rerun of", ("run", run.forked_from_id)
     yield "Trace", ("copy", run.pk.hex)
+
+
+def _asked(run: Run) -> Iterator[tuple[str, Any]]:
+    """What the run's calls of language models came to, where it made any."""
+    sums = usage.of_run(run.pk)
+    if not sums.calls:
+        return
+    yield "LLM calls", ("usage", sums.calls)
+    yield "Tokens", ("tokens", sums.input_tokens, sums.output_tokens)
+    yield "Cost", ("money", sums.cost_micro_usd, sums.unpriced)
 
 
 def _trigger(run: Run) -> str:

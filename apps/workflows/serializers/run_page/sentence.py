@@ -9,6 +9,7 @@ from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
 from apps.workflows.serializers.run_page.rows import most_attempts, titled
+from apps.workflows.services.budget_pauses import account_waited_for, reason_of
 from apps.workflows.services.compiled import compiled_version
 
 MOST_LETTERS = 400  # of what the other side said
@@ -19,6 +20,8 @@ _ADVICE = {
     "worker_lost": "Every worker that ran it died: look at the workers' log, then retry.",
     "loop_limit": "The loop has no way out: give its edge a 'max' or mend its condition, then run again.",
     "invalid_input": "Mend the input, and run it again from this node.",
+    "budget_reached": "Raise it or allow more under Settings, Budgets, then retry.",
+    "key_refused": "Then retry: what has finished is not repeated.",
     "effect_unknown": "Say whether it happened; then the run goes on.",
     "failed": "The workflow ends here on purpose; run it again with another input.",
 }
@@ -47,6 +50,7 @@ class Sentence:
     then: str = ""  # what becomes of it when its time is over
     more: int = 0  # questions that wait beside this one
     event: str = ""  # that a node waits for
+    lacks_money: bool = False  # a budget has paused the run
 
 
 def sentence_of(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
@@ -91,6 +95,10 @@ def _failed(run: Run) -> Sentence | None:
 
 def _stopped(run: Run) -> Sentence | None:
     if run.status == RunStatus.PAUSED:
+        if reason := reason_of(run):
+            text = f"{_shortened(reason)} It goes on when somebody allows more, or raises the budget and resumes it."
+            can_allow = account_waited_for(run) is not None
+            return Sentence("waiting", "pause", "Paused by a budget.", text, act="resume", lacks_money=can_allow)
         text = "What runs is finished; nothing new starts until somebody resumes."
         return Sentence("waiting", "pause", "Paused.", text, act="resume")
     if run.status == RunStatus.CANCELLED:

@@ -1,0 +1,1 @@
+"""Tools, models and their providers over HTTP."""

@@ -1,0 +1,1 @@
+"""The wire forms of tools, models and their providers."""
