@@ -1,10 +1,11 @@
-"""The agents this process knows, by name and by what they can do."""
+"""The agents this process knows and those of an organization, by name and by what they can do."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
@@ -15,12 +16,16 @@ from apps.common.registry import Registry, nearest
 if TYPE_CHECKING:
     from apps.agents.sdk import Agent
 
-Kind = Literal["builtin", "plugin"]
+Kind = Literal["builtin", "plugin", "llm", "remote"]
 
 
 @dataclass(frozen=True)
 class AgentType:
-    """A registered agent class and what others may know about it."""
+    """An agent class and what others may know about it.
+
+    A source (`register_source`) derives from this: what an agent of an organization is called, can do, takes and gives
+    stands in its row, and `make` gives the Agent that does it.
+    """
 
     agent: "type[Agent]"
 
@@ -35,6 +40,10 @@ class AgentType:
     @property
     def kind(self) -> Kind:
         return "builtin" if self.agent.__module__.startswith("apps.") else "plugin"
+
+    def make(self, config: Any) -> "Agent":
+        """Give the object that does one visit, from its checked Config."""
+        return self.agent(config)
 
     @property
     def origin(self) -> str:
@@ -92,7 +101,23 @@ class AgentType:
         return self.output.json_schema(mode="serialization")
 
 
+class Source(Protocol):
+    """Where the agents of organizations come from, such as rows of the database.
+
+    It is asked inside and outside of any scope, and answers for the organization that is named and for no other.
+    """
+
+    def find(self, organization_id: UUID, name: str) -> AgentType | None:
+        """Give the organization's agent of this name."""
+
+    def all(self, organization_id: UUID) -> Iterable[AgentType]:
+        """Give the organization's agents."""
+
+
 _agents: Registry[AgentType] = Registry("agent")
+_sources: list[Source] = []
+_known: dict[tuple[UUID, str, str], bool] = {}  # what was known once: the engine asks again and again
+MOST_KNOWN = 10_000
 
 
 def register(agent: "type[Agent]") -> AgentType:
@@ -132,15 +157,90 @@ def by_capability(capability: str) -> list[AgentType]:
     return [agent_type for agent_type in _agents if capability in agent_type.capabilities]
 
 
+def can(capability: str) -> bool:
+    """Tell whether an agent of this process can do this."""
+    return any(capability in agent_type.capabilities for agent_type in _agents)
+
+
 def select(capability: str) -> AgentType:
     """Give the agent to use for a capability, or raises NotFound naming the nearest capability.
 
     Plugins come before what is built in: who installs one for a capability wants it used.
     """
-    able = by_capability(capability)
+    return _first(by_capability(capability), capability, _agents)
+
+
+def register_source(source: Source) -> None:
+    """Have agents of organizations found, too: by `find_for` and everything else that ends in `_for`."""
+    if source not in _sources:
+        _sources.append(source)
+
+
+def find_for(organization_id: UUID, name: str) -> AgentType | None:
+    """Give the agent that the name means for an organization: one of this process before one of its own."""
+    found = find(name)
+    return found or next(filter(None, (source.find(organization_id, name) for source in _sources)), None)
+
+
+def get_for(organization_id: UUID, name: str) -> AgentType:
+    """Give the agent that the name means for an organization, or raises NotFound naming the nearest one."""
+    found = find_for(organization_id, name)
+    if found is None:
+        hint = nearest(name, [agent_type.name for agent_type in all_for(organization_id)])
+        raise NotFound(f"There is no agent '{name}'.{hint}", code="unknown_agent")
+    return found
+
+
+def all_for(organization_id: UUID) -> list[AgentType]:
+    """Give this process's agents and the organization's own, by name."""
+    own = {agent_type.name: agent_type for source in reversed(_sources) for agent_type in source.all(organization_id)}
+    everything = own | {agent_type.name: agent_type for agent_type in _agents}
+    return [everything[name] for name in sorted(everything)]
+
+
+def able_for(organization_id: UUID, capability: str) -> list[AgentType]:
+    """Give the agents that can do this for an organization, by name; none is an empty list."""
+    return [agent_type for agent_type in all_for(organization_id) if capability in agent_type.capabilities]
+
+
+def select_for(organization_id: UUID, capability: str) -> AgentType:
+    """Give the agent to use for a capability as `select` does, the organization's own among them."""
+    everything = all_for(organization_id)
+    able = [agent_type for agent_type in everything if capability in agent_type.capabilities]
+    return _first(able, capability, everything)
+
+
+def is_own(organization_id: UUID, *, name: str | None = None, capability: str | None = None) -> bool:
+    """Tell whether the organization has an agent of its own of this name, or with this capability.
+
+    Once true it stays true in this process: the engine asks whenever a node starts, and what has gone since is found
+    out when the node runs.
+    """
+    key = organization_id, name or "", capability or ""
+    if key not in _known:
+        if not any(_owns(source, organization_id, name, capability) for source in _sources):
+            return False
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[key] = True
+    return True
+
+
+def _owns(source: Source, organization_id: UUID, name: str | None, capability: str | None) -> bool:
+    if name is not None:
+        return source.find(organization_id, name) is not None
+    return any(capability in agent_type.capabilities for agent_type in source.all(organization_id))
+
+
+def _first(able: list[AgentType], capability: str, everything: Iterable[AgentType]) -> AgentType:
     if not able:
-        known = {known for agent_type in _agents for known in agent_type.capabilities}
+        known = {known for agent_type in everything for known in agent_type.capabilities}
         raise NotFound(
             f"No agent has the capability '{capability}'.{nearest(capability, known)}", code="unknown_capability"
         )
-    return min(able, key=lambda agent_type: (agent_type.kind == "builtin", agent_type.name))
+    return min(able, key=rank)
+
+
+def rank(agent_type: AgentType) -> tuple[bool, str]:
+    """Give the place among agents that are equally good: what somebody installed or made comes before built-in."""
+    return agent_type.kind == "builtin", agent_type.name

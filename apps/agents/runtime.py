@@ -26,22 +26,22 @@ class Result:
 
 
 def run_agent(
-    name: str,
+    agent: str | AgentType,
     input: JSON,  # noqa: A002
     ctx: Context,
     *,
     config: dict[str, Any] | None = None,
 ) -> Result:
-    """Run the registered agent and gives its Result.
+    """Run an agent, named as the organization of the context knows it, and gives its Result.
 
     Raises NotFound for an unknown name, InvalidInput (a Fatal) for config or input that does not fit, Fatal
     `invalid_output` for a result that does not, Cancelled, and whatever the agent raises. Sync methods run in the
     calling thread, async ones on the process-wide loop; time limits are the caller's.
     """
-    agent_type = registry.get(name)
-    agent = agent_type.agent(check_config(agent_type, config))
-    task = _checked(agent_type.input, input, f"agent '{name}'")
-    return _result(agent_type, _live(agent, task, ctx))
+    agent_type = registry.get_for(ctx.organization_id, agent) if isinstance(agent, str) else agent
+    made = agent_type.make(check_config(agent_type, config))
+    task = _checked(agent_type.input, input, f"agent '{agent_type.name}'")
+    return _result(agent_type, _live(made, task, ctx))
 
 
 def check_config(agent_type: AgentType, config: dict[str, Any] | None) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from uuid import UUID
 
 from apps.agents import registry as agents
 from apps.agents.registry import AgentType
@@ -35,18 +36,29 @@ def register_work(node_type: str, handler: WorkHandler) -> None:
     WORK[node_type] = handler
 
 
-def handler_of(spec: Node) -> str:
+# What an organization's own agent needs: they are rows, so every worker has them.
+OWN_AGENT = "agent:of:organization"
+
+
+def handler_of(spec: Node, organization_id: UUID | None = None) -> str:
     """What a worker has to have for the node: `set`, `agent:echo@1`, `agent:can:greet`, `tool:http.request@1`.
 
     There is no major where this process does not have the agent or tool itself: any worker that has it will do.
     """
     if isinstance(spec, AgentNode):
-        if spec.agent is None:
-            return f"agent:can:{spec.capability}"
-        return _with_major("agent", spec.agent, agents.find(spec.agent))
+        return _agent_handler(spec, organization_id)
     if isinstance(spec, ToolNode):
         return _with_major("tool", spec.tool, tools.find(spec.tool))
     return spec.type
+
+
+def _agent_handler(spec: AgentNode, organization_id: UUID | None) -> str:
+    known = agents.find(spec.agent) if spec.agent else agents.can(spec.capability or "")
+    if not known and organization_id and agents.is_own(organization_id, name=spec.agent, capability=spec.capability):
+        return OWN_AGENT
+    if spec.agent is None:
+        return f"agent:can:{spec.capability}"
+    return _with_major("agent", spec.agent, agents.find(spec.agent))
 
 
 def type_of(handler: str) -> str:
@@ -64,7 +76,7 @@ def served() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _served(*_changes: int) -> frozenset[str]:
-    names = {*INLINE, *WORK}
+    names = {*INLINE, *WORK, OWN_AGENT}
     for agent in agents.all():
         names |= _majors("agent", agent.name, agent.majors)
         names |= {f"agent:can:{capability}" for capability in agent.capabilities}

@@ -15,8 +15,8 @@ class AgentHandler:
         ctx.on_unknown, ctx.model = spec.on_unknown, spec.model
         if spec.agent is None:
             capability = spec.capability or ""
-            chosen = registry.select(capability)
-            result = run_agent(chosen.name, chosen.addressed(task, capability), ctx, config=spec.config)
+            chosen = registry.select_for(ctx.organization_id, capability)
+            result = run_agent(chosen, chosen.addressed(task, capability), ctx, config=spec.config)
         else:
             result = run_agent(spec.agent, task, ctx, config=spec.config)
         return Completed(result.output, result.route)

@@ -4,8 +4,12 @@ import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from uuid import UUID
+
+from django_scopes import get_scope
 
 from apps.agents import registry as agents
+from apps.agents.registry import AgentType
 from apps.agents.sdk import BaseNode
 from apps.common.errors import ErrorItem, Invalid
 from apps.common.json import JSON, dumps
@@ -84,10 +88,10 @@ def invalid_definition(error: DefinitionError, at: str = "") -> Invalid:
 
 def known_names() -> Names:
     """What exists in this process and in the organization of the current scope."""
-    known = list(agents.all())
+    organization = get_scope().get("organization")
     return Names(
-        agents=frozenset(agent.name for agent in known),
-        capabilities=frozenset(capability for agent in known for capability in agent.capabilities),
+        agents=_AgentNames(getattr(organization, "pk", organization)),
+        capabilities=_Capabilities(getattr(organization, "pk", organization)),
         tools=frozenset(tool.name for tool in tools.all()),
         models=frozenset(model.name for model in language_models.all()),
         workflows=_WorkflowNames(),
@@ -97,6 +101,52 @@ def known_names() -> Names:
 def node_classes() -> dict[str, tuple[str, ...] | None]:
     """The node classes of the state-machine dialect, each with the targets it declares."""
     return {agent.name: agent.targets or None for agent in agents.all() if issubclass(agent.agent, BaseNode)}
+
+
+class _AgentNames(Collection[str]):
+    """The agents of this process and of the organization, whose own are read when a definition names one of them."""
+
+    def __init__(self, organization_id: UUID | None) -> None:
+        self._organization_id = organization_id
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        organization = self._organization_id
+        return self._is_here(name) or (organization is not None and self._is_own(organization, name))
+
+    def _is_here(self, name: str) -> bool:
+        return agents.find(name) is not None
+
+    def _is_own(self, organization_id: UUID, name: str) -> bool:
+        return agents.is_own(organization_id, name=name)
+
+    def _names_of(self, agent: AgentType) -> tuple[str, ...]:
+        return (agent.name,)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        known = agents.all_for(self._organization_id) if self._organization_id else agents.all()
+        return frozenset(name for agent in known for name in self._names_of(agent))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class _Capabilities(_AgentNames):
+    """What they can do."""
+
+    def _is_here(self, name: str) -> bool:
+        return agents.can(name)
+
+    def _is_own(self, organization_id: UUID, name: str) -> bool:
+        return agents.is_own(organization_id, capability=name)
+
+    def _names_of(self, agent: AgentType) -> tuple[str, ...]:
+        return agent.capabilities
 
 
 class _WorkflowNames(Collection[str]):

@@ -50,7 +50,7 @@ def make(transition: "Transition", name: str, visit: int, depth: int, *, index: 
         visit=visit,
         index=index,
         depth=depth,
-        handler=handler_of(spec),
+        handler=handler_of(spec, transition.run.organization_id),
         status=NodeStatus.QUEUED,
         priority=transition.run.priority,
         timeout=spec.timeout,
