@@ -4,6 +4,7 @@ from pydantic import BaseModel
 
 from apps.agents.context import Context, LocalContext
 from apps.agents.sdk import Agent, BaseNode, Route
+from apps.agents.serving import serve
 from apps.common.asyncio_loop import Cancelled
 from apps.common.errors import DidNotHappen, Fatal, Retryable
 from apps.integrations.language_models import Message, Reply, Request
@@ -24,5 +25,6 @@ __all__ = [
     "Retryable",
     "Route",
     "ToolContext",
+    "serve",
     "tool",
 ]

@@ -10,3 +10,6 @@ class AgentsConfig(AppConfig):
     def ready(self) -> None:
         import_module("apps.agents.builtin")
         import_module("apps.agents.discovery").discover()
+        registry, upkeep = import_module("apps.agents.registry"), import_module("apps.common.upkeep")
+        registry.register_source(import_module("apps.agents.services.live_agents").LiveAgents())
+        upkeep.register("agents", import_module("apps.agents.services.sweep").sweep)

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from apps.agents.api import AgentsView, AgentView, ExecuteAgentView
+from apps.agents.api.catalogue import AgentsView, AgentView, ExecuteAgentView
+from apps.agents.api.live import (
+    AgentTaskView,
+    ClaimView,
+    HeartbeatView,
+    InstanceActView,
+    InstancesView,
+    InstanceView,
+    RegisterView,
+)
+from apps.agents.api.routing import RouteView
 from apps.agents.views import catalogue
 
 pages = [
@@ -13,7 +23,15 @@ pages = [
 urlpatterns = [
     path("v1/agents", AgentsView.as_view()),
     path("v1/agents/execute", ExecuteAgentView.as_view()),
+    path("v1/agents/register", RegisterView.as_view()),
+    path("v1/agents/route", RouteView.as_view()),
+    path("v1/agents/instances", InstancesView.as_view()),
+    path("v1/agents/instances/<str:ref>", InstanceView.as_view()),
     path("v1/agents/<str:name>", AgentView.as_view()),
+    path("v1/agents/<str:ref>/heartbeat", HeartbeatView.as_view()),
+    path("v1/agents/<str:ref>/tasks/claim", ClaimView.as_view()),
+    path("v1/agents/<str:ref>/tasks/<str:task>", AgentTaskView.as_view()),
+    path("v1/agents/<str:ref>/<str:act>", InstanceActView.as_view()),
     path("agents/execute", ExecuteAgentView.as_view(schema=None)),  # the older address
     *pages,
 ]

@@ -9,12 +9,21 @@ import structlog
 from apps.agents.context import LocalContext
 from apps.agents.registry import AgentType
 from apps.agents.runtime import check_config, run_agent
+from apps.agents.services import selection
 from apps.common.json import JSON
 from apps.common.outcomes import Outcome, invalid_request, outcome_of
 from apps.common.validation import InvalidInput
 
 DEFAULT_SECONDS = 30.0
 MOST_SECONDS = 60.0
+
+
+def choose_agent(capability: str, task: JSON, *, organization_id: UUID, key: str | None = None) -> AgentType:
+    """Give the best agent for a capability; raises NotFound, and NotNow when nobody may be asked now."""
+    ctx = LocalContext(organization_id, key=f"execute:{key or uuid4()}")
+    return selection.choose(
+        capability, task, ctx, probe=False
+    )  # the request may hold its transaction open until it is answered
 
 
 def execute(
@@ -26,10 +35,12 @@ def execute(
     timeout: float = DEFAULT_SECONDS,
     key: str | None = None,
     input_at: str = "",
+    capability: str = "",
 ) -> Outcome:
     """Run the agent and give its Outcome; raise Invalid (places under `input_at`) when the task does not fit it.
 
-    Calls with the same `key` give tools the same idempotency keys, so that what they send is sent once.
+    Calls with the same `key` give tools the same idempotency keys, so that what they send is sent once. `capability`
+    is what the agent was chosen for.
     """
     try:
         check_config(agent_type, config)
@@ -39,6 +50,12 @@ def execute(
 
     def work(cancelled: Callable[[], bool]) -> JSON:
         ctx = LocalContext(organization_id, key=f"execute:{key or uuid4()}", log=log, cancelled=cancelled)
-        return run_agent(agent_type.name, task, ctx, config=config).output
+        given = agent_type.addressed(task, capability) if capability else task
+        return run_agent(agent_type, given, ctx, config=config).output
 
-    return outcome_of(work, timeout=timeout, input_at=input_at)
+    outcome = outcome_of(work, timeout=timeout, input_at=input_at)
+    if capability and (outcome.error or {}).get("code") not in selection.NOBODYS_FAULT:
+        selection.measure(
+            agent_type, capability, organization_id, success=outcome.error is None, ms=outcome.duration_ms
+        )
+    return outcome

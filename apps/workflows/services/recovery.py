@@ -4,15 +4,18 @@ Each function handles one batch of one kind and gives how many. Every case goes 
 lock and the same transition as all other news, so that doing it twice, or late, changes nothing.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import structlog
 
+from apps.agents import registry as agents
+from apps.common import upkeep
 from apps.workflows import dispatch
 from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import Failed, NodeError
-from apps.workflows.nodes.registry import INLINE, served
+from apps.workflows.nodes.registry import INLINE, OWN_AGENT, served
 from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
 from apps.workflows.services.firing import fire_schedules
 from apps.workflows.services.transition import again, ending, people
@@ -24,6 +27,7 @@ from apps.workflows.store.rows import NodeRow
 
 MOST_LOSSES = 5
 HINT_AGAIN_SECONDS = 5.0
+ADOPT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +43,9 @@ def recover(lease: float) -> dict[str, int]:
         "children_ended": hear_children(),
         "children_orphaned": cancel_orphans(),
         "schedules_due": fire_schedules(),
+        "agents_arrived": adopt_own_agents(),
         "hints": hint_again(),
-    }
+    } | upkeep.do_all()
 
 
 def bury_workers(lease: float) -> int:
@@ -123,6 +128,39 @@ def hint_again() -> int:
         forgotten = recovery.unhinted(tx, served(), HINT_AGAIN_SECONDS)
     dispatch.hint(forgotten)
     return len(forgotten)
+
+
+def adopt_own_agents() -> int:
+    """Frees node runs for every worker whose agent no process had, and which the organization has got since."""
+    with look() as tx:
+        wanted = recovery.unserved_agents(tx, served()) if _adopting.is_due() else []
+    found = [(one, handler) for one, handler in wanted if _is_own(one, handler)]
+    with transaction() as tx:
+        return sum(recovery.rename_handler(tx, one, handler, OWN_AGENT) for one, handler in found) if found else 0
+
+
+def _is_own(organization: UUID, handler: str) -> bool:
+    name = handler.removeprefix("agent:")
+    if name.startswith("can:"):
+        return agents.is_own(organization, capability=name.removeprefix("can:"))
+    return agents.is_own(organization, name=name)
+
+
+class _Now:
+    """Every so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._next = seconds, 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
+_adopting = _Now(ADOPT_SECONDS)
 
 
 def _each(find: Callable[..., list[Place]], status: NodeStatus, act: Callable[[Transition, NodeRow], None]) -> int:

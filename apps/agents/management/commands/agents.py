@@ -2,7 +2,7 @@ from typing import Any
 
 from apps.agents import registry
 from apps.agents.registry import AgentType
-from apps.agents.serializers import agent_json
+from apps.agents.serializers.catalogue import agent_json
 from apps.agents.services.execution import execute
 from apps.common.commands import OrchestraCommand, argument, subcommand
 from apps.common.documents import read_document

@@ -1,0 +1,289 @@
+"""Choosing an agent for a capability by merit: who fits, who is well, and then by what was measured.
+
+1. Who takes the task by its schema, whose breaker is closed, who has room, and who has not failed at this visit yet.
+2. The score: success, speed, price and room, each from 0 to 1 and weighted. What was never measured counts as good.
+3. Whose score is within TOLERANCE of the best is as good: of those what somebody installed or made comes before what is
+   built in, then who is less loaded, then the name. So without figures the choice is the same every time.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError, IntegrityError, transaction
+from django_scopes import scope
+
+from apps.agents import registry
+from apps.agents.context import Context
+from apps.agents.models import AgentDecision
+from apps.agents.registry import AgentType
+from apps.agents.runtime import Result, run_agent
+from apps.agents.store import figures
+from apps.agents.store.figures import Figures
+from apps.common.asyncio_loop import Cancelled
+from apps.common.database import release_connection
+from apps.common.errors import Fatal, NotNow
+from apps.common.json import JSON
+
+WEIGHTS = {"success": 0.5, "speed": 0.2, "price": 0.15, "room": 0.15}
+TOLERANCE = 0.05
+NOBODYS_FAULT = frozenset({"invalid_input", "no_live_agent", "agents_busy"})
+USUAL_SECONDS = 5.0  # a call that takes so long has half of the points for speed
+USUAL_USD = 0.05  # and one that costs so much half of those for its price
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An agent, or an instance of one, with all that the choice looks at."""
+
+    agent_type: AgentType
+    figures: Figures
+    fits: bool = True
+    has_failed: bool = False  # at this visit, in an earlier attempt
+    verdict: str = ""
+
+    @property
+    def name(self) -> str:
+        """Give the name under which figures are kept."""
+        return self.agent_type.measured_as
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Give what the score is made of, each from 0 to 1."""
+        return {
+            "success": self.figures.success,
+            "speed": 1 / (1 + self.figures.latency_ms / 1000 / USUAL_SECONDS),
+            "price": 1 / (1 + self.figures.usd / USUAL_USD),
+            "room": max(0.0, 1 - self.agent_type.load),
+        }
+
+    @property
+    def score(self) -> float:
+        """Give the weighted sum."""
+        return round(sum(WEIGHTS[name] * part for name, part in self.parts.items()), 4)
+
+    @property
+    def order(self) -> tuple[bool, float, str]:
+        """Give the place among those who are as good."""
+        return self.agent_type.kind == "builtin", round(self.agent_type.load, 4), self.name
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as `GET /v1/agents/route` and the run's page show it."""
+        known = self.figures
+        return {
+            "agent": self.agent_type.name,
+            "candidate": self.name,
+            "kind": self.agent_type.kind,
+            "score": self.score,
+            "parts": {name: round(part, 4) for name, part in self.parts.items()},
+            "calls": known.calls,
+            "success": round(known.success, 4),
+            "latency_ms": round(known.latency_ms, 1),
+            "p95_ms": None if known.p95_ms is None else round(known.p95_ms, 1),
+            "usd_per_call": round(known.usd, 6),
+            "load": round(self.agent_type.load, 4),
+            "has_room": self.agent_type.has_room,
+            "breaker": known.breaker,
+            "failures_in_a_row": known.failures,
+            "fits": self.fits,
+            "has_failed": self.has_failed,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who gets a task, and the whole table it was chosen from, the best first."""
+
+    capability: str
+    chosen: Candidate | None  # None: nobody may be asked now
+    table: Sequence[Candidate]
+
+    @property
+    def reason(self) -> str:
+        """Give the choice in a sentence."""
+        if self.chosen is None:
+            return f"Everybody who can do '{self.capability}' has failed too often; the first is tried again later."
+        others = len(self.table) - 1
+        if not others:
+            return f"{self.chosen.name} is the only one who can do '{self.capability}'."
+        of = f"1 other can do '{self.capability}'" if others == 1 else f"{others} others can do '{self.capability}'"
+        return f"{self.chosen.name} scores {self.chosen.score:.2f}; {of}."
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as `GET /v1/agents/route` does."""
+        return {
+            "capability": self.capability,
+            "chosen": self.chosen.name if self.chosen else None,
+            "agent": self.chosen.agent_type.name if self.chosen else None,
+            "reason": self.reason,
+            "weights": WEIGHTS,
+            "tolerance": TOLERANCE,
+            "candidates": [one.as_json() for one in self.table],
+        }
+
+
+def route(organization_id: UUID, capability: str, task: JSON = None, *, failed: Sequence[str] = ()) -> Choice:
+    """Give who would get a task now, and why; raises NotFound when nobody can do this. Changes nothing."""
+    able = registry.able_for(organization_id, capability)
+    if not able:
+        registry.select_for(organization_id, capability)  # says so
+    measured = figures.read(organization_id, capability)
+    places = [place for agent_type in able for place in agent_type.places(capability)]
+    known = [
+        Candidate(one, measured.get(one.measured_as, Figures()), has_failed=one.measured_as in failed) for one in places
+    ]
+    if task is not None and len(known) > 1:
+        known = [replace(one, fits=_fits(one.agent_type, task, capability)) for one in known]
+    return _ranked(capability, known)
+
+
+def run_best(capability: str, task: JSON, ctx: Context, *, config: dict[str, Any] | None = None) -> Result:
+    """Run the best agent for a capability; each attempt that failed is another one's turn.
+
+    The choice stands beside the run: a new attempt after a crash goes on with the same agent, and people see why.
+    Raises NotFound, NotNow when nobody may be asked now, and whatever the agent raises.
+    """
+    agent_type = choose(capability, task, ctx)
+    began = time.perf_counter()
+
+    def noted(*, success: bool) -> None:
+        ms = (time.perf_counter() - began) * 1000
+        measure(agent_type, capability, ctx.organization_id, success=success, ms=ms)
+
+    try:
+        result = run_agent(agent_type, agent_type.addressed(task, capability), ctx, config=config)
+    except (Exception, Cancelled) as failure:
+        if _is_to_blame(failure, ctx):
+            noted(success=False)
+        raise
+    noted(success=True)
+    return result
+
+
+def choose(capability: str, task: JSON, ctx: Context, *, probe: bool = True) -> AgentType:
+    """Give who works on this attempt: as it was decided before a crash, or decided now.
+
+    Without `probe` an agent whose breaker is half open is chosen without asking whether somebody else tries it.
+    """
+    try:
+        with scope(organization=ctx.organization_id):
+            key = ctx.idempotency_key()
+            before = list(AgentDecision.objects.filter(key=key).order_by("attempt").only("attempt", "chosen"))
+            failed = [one.chosen for one in before if one.attempt < ctx.attempt]
+            choice = route(ctx.organization_id, capability, task, failed=failed)
+            kept = next((one.chosen for one in before if one.attempt == ctx.attempt), None)
+            chosen = next((one for one in choice.table if one.name == kept), None) or _probed(choice, ctx, probe)
+            if kept != chosen.name:
+                _remember(choice, chosen, ctx, key)
+            agents = list(dict.fromkeys([*failed, chosen.name]))
+            if number := agents.index(chosen.name):
+                ctx.hand_over(number)
+            return chosen.agent_type
+    finally:
+        release_connection()
+
+
+def _probed(choice: Choice, ctx: Context, probe: bool) -> Candidate:
+    """Give the chosen one; one whose breaker is half open is tried by one caller at a time."""
+    for candidate in choice.table:
+        state = candidate.figures.breaker
+        is_probe = state == "half_open" and (
+            not probe or figures.probe(ctx.organization_id, candidate.name, choice.capability)
+        )
+        if state == "closed" or is_probe:
+            return candidate
+    rest = min(one.figures.rest for one in choice.table)
+    raise NotNow(choice.reason, code="circuit_open", retry_after=max(1.0, rest))
+
+
+def _remember(choice: Choice, chosen: Candidate, ctx: Context, key: str) -> None:
+    if chosen is not choice.chosen:
+        choice = replace(choice, chosen=chosen)
+    facts = {"capability": choice.capability, "chosen": chosen.name, "reason": choice.reason, "run_id": ctx.run_id}
+    table = {"candidates": [one.as_json() for one in choice.table]}
+    try:
+        with transaction.atomic():
+            AgentDecision.objects.update_or_create(
+                organization_id=ctx.organization_id, key=key, attempt=ctx.attempt, defaults=facts | table
+            )
+    except IntegrityError:
+        pass  # an attempt that was given up for dead has said the same at this moment
+
+
+def measure(agent_type: AgentType, capability: str, organization_id: UUID, *, success: bool, ms: float) -> None:
+    """Note how a call went; an agent outside is measured where its result comes in, as another may have done it."""
+    if agent_type.kind == "remote":
+        return
+    try:
+        figures.record(organization_id, agent_type.measured_as, capability, success=success, ms=ms)
+    except DatabaseError as error:  # what was done stands, whatever becomes of the figures
+        log.warning("A call was not measured.", action="agent_not_measured", error=str(error))
+    finally:
+        release_connection()
+
+
+def _is_to_blame(failure: BaseException, ctx: Context) -> bool:
+    """Tell whether a failure says something about the agent; wrong input and a cancelled run do not."""
+    if isinstance(failure, Cancelled):
+        return ctx.overdue
+    return not isinstance(failure, NotNow) and getattr(failure, "code", "") not in NOBODYS_FAULT
+
+
+def _fits(agent_type: AgentType, task: JSON, capability: str) -> bool:
+    try:
+        agent_type.input.validate_python(agent_type.addressed(task, capability))
+    except (ValueError, Fatal):
+        return False
+    return True
+
+
+def _ranked(capability: str, known: Sequence[Candidate]) -> Choice:
+    """Order the candidates and say of each what came of it."""
+    tiers: dict[int, list[Candidate]] = {}
+    for one in known:
+        tiers.setdefault(_tier(one), []).append(one)
+    table = [one for tier in sorted(tiers) for one in _by_merit(tiers[tier])]
+    chosen = table[0] if table[0].figures.breaker != "open" else None
+    told = [replace(one, verdict=_verdict(one, table[0], chosen is not None)) for one in table]
+    return Choice(capability, told[0] if chosen else None, told)
+
+
+def _tier(one: Candidate) -> int:
+    """Give how far behind somebody stands whatever the score is."""
+    if one.figures.breaker == "open":
+        return 4
+    if not one.fits:
+        return 3
+    if not one.agent_type.has_room:
+        return 2
+    return int(one.has_failed)
+
+
+def _by_merit(equals: Sequence[Candidate]) -> list[Candidate]:
+    best = max(one.score for one in equals)
+
+    def place(one: Candidate) -> tuple[float, bool, float, str]:
+        behind = best - one.score
+        return (0.0 if behind <= TOLERANCE else behind, *one.order)
+
+    return sorted(equals, key=place)
+
+
+def _verdict(one: Candidate, first: Candidate, somebody: bool) -> str:
+    if one.figures.breaker == "open":
+        return f"left alone for {one.figures.rest:.0f} s after {one.figures.failures} failures in a row"
+    if one is first and somebody:
+        return "chosen"
+    if not one.fits:
+        return "does not take this task"
+    if not one.agent_type.has_room:
+        return "has no room, or is not there"
+    if one.has_failed:
+        return "has failed at this visit"
+    return "as good, later in order" if one.score >= first.score - TOLERANCE else "scores less"
