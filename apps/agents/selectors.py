@@ -52,6 +52,13 @@ def has_room(instance: AgentInstance) -> bool:
     return int(getattr(instance, "held", 0)) < instance.max_concurrency
 
 
+def state_of(instance: AgentInstance) -> str:
+    """Give the state that people see: silence first, then what they want of it, then what it says."""
+    if not getattr(instance, "is_alive", True):
+        return State.OFFLINE
+    return instance.state if instance.mode == Mode.ACTIVE else instance.mode
+
+
 def find_instance(ref: str) -> AgentInstance:
     """Give the instance of this name or id; raises NotFound."""
     found = instances().filter(name=ref).first()

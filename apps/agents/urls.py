@@ -13,11 +13,13 @@ from apps.agents.api.live import (
     RegisterView,
 )
 from apps.agents.api.routing import RouteView
-from apps.agents.views import catalogue
+from apps.agents.views import catalogue, instances
 
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
     path("agents/<str:name>", catalogue.agent, name="agent"),
+    path("agent-instances/<str:ref>", instances.instance, name="agent_instance"),
+    path("agent-instances/<str:ref>/<str:act>", instances.act, name="agent_instance_act"),
 ]
 
 urlpatterns = [

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import get_resolver
 
 from tests.accounts.test_every_endpoint import patterns
+from tests.agents.live import join
 from tests.browser.accessibility import assert_accessible
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.listed import listed, saved
@@ -37,6 +38,7 @@ def full(alice):
     listed(workflow, count=60)
     for status in ("running", "waiting", "paused", "pending", "cancelled", "failed"):
         listed(workflow, status)
+    join(alice, "shouter-on-a-machine-with-a-very-long-name-indeed-4711", description=LONG, max_concurrency=8)
     approval = ask(EngineRoom(alice.organization), message=LONG, form=FORM)
     return {
         "runs": approval.run_id,
@@ -44,6 +46,7 @@ def full(alice):
         "approvals": approval.pk,
         "templates": "market-brief",
         "agents": "assistant",
+        "agent-instances": "shouter-on-a-machine-with-a-very-long-name-indeed-4711",
         "tools": "outbox.send",
         "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
         "workflow-restores": workflow.pk,

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 from rest_framework import serializers
 
+from apps.agents import selectors
 from apps.agents.models import AgentInstance
 from apps.agents.sdk import AGENT_NAME
 from apps.agents.services.live_agents import RemoteAgentType
@@ -263,7 +264,7 @@ def instance_json(instance: AgentInstance) -> dict[str, JSON]:
         "capabilities": instance.capabilities,
         "delivery": "push" if instance.endpoint else "pull",
         "endpoint": instance.endpoint or None,
-        "state": state_of(instance),
+        "state": selectors.state_of(instance),
         "health": "healthy" if is_alive else "unhealthy",
         "load": max(int(getattr(instance, "held", 0)), instance.load),
         "max_concurrency": instance.max_concurrency,
@@ -273,10 +274,3 @@ def instance_json(instance: AgentInstance) -> dict[str, JSON]:
         "cost": {"usd_per_call": instance.usd_per_call},
         "registered_at": instance.created_at.isoformat(),
     }
-
-
-def state_of(instance: AgentInstance) -> str:
-    """Give the state that people see: silence first, then what they want of it, then what it says."""
-    if not getattr(instance, "is_alive", True):
-        return "offline"
-    return instance.state if instance.mode == AgentInstance.Mode.ACTIVE else instance.mode
