@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from uuid import UUID
 
@@ -193,7 +193,12 @@ def by_capability(capability: str) -> list[AgentType]:
 
 def can(capability: str) -> bool:
     """Tell whether an agent of this process can do this."""
-    return any(capability in agent_type.capabilities for agent_type in _agents)
+    return capability in _capabilities(_agents.changes)
+
+
+@lru_cache(maxsize=1)
+def _capabilities(_changes: int) -> frozenset[str]:
+    return frozenset(capability for agent_type in _agents for capability in agent_type.capabilities)
 
 
 def select(capability: str) -> AgentType:

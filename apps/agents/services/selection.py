@@ -12,16 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
-from django.db import DatabaseError, IntegrityError, transaction
-from django_scopes import scope
 
 from apps.agents import registry
 from apps.agents.context import Context
-from apps.agents.models import AgentDecision
 from apps.agents.registry import AgentType
 from apps.agents.runtime import Result, run_agent
-from apps.agents.store import figures
+from apps.agents.store import decisions, figures
 from apps.agents.store.figures import Figures
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
@@ -172,19 +170,17 @@ def choose(capability: str, task: JSON, ctx: Context, *, probe: bool = True) -> 
     Without `probe` an agent whose breaker is half open is chosen without asking whether somebody else tries it.
     """
     try:
-        with scope(organization=ctx.organization_id):
-            key = ctx.idempotency_key()
-            before = list(AgentDecision.objects.filter(key=key).order_by("attempt").only("attempt", "chosen"))
-            failed = [one.chosen for one in before if one.attempt < ctx.attempt]
-            choice = route(ctx.organization_id, capability, task, failed=failed)
-            kept = next((one.chosen for one in before if one.attempt == ctx.attempt), None)
-            chosen = next((one for one in choice.table if one.name == kept), None) or _probed(choice, ctx, probe)
-            if kept != chosen.name:
-                _remember(choice, chosen, ctx, key)
-            agents = list(dict.fromkeys([*failed, chosen.name]))
-            if number := agents.index(chosen.name):
-                ctx.hand_over(number)
-            return chosen.agent_type
+        organization, key = ctx.organization_id, ctx.idempotency_key()
+        before = decisions.before(organization, key)
+        failed = [chosen for attempt, chosen in before.items() if attempt < ctx.attempt]
+        choice = route(organization, capability, task, failed=failed)
+        kept = before.get(ctx.attempt)
+        chosen = next((one for one in choice.table if one.name == kept), None) or _probed(choice, ctx, probe)
+        if kept != chosen.name:
+            _remember(choice, chosen, ctx, key)
+        if number := list(dict.fromkeys([*failed, chosen.name])).index(chosen.name):
+            ctx.hand_over(number)
+        return chosen.agent_type
     finally:
         release_connection()
 
@@ -203,17 +199,17 @@ def _probed(choice: Choice, ctx: Context, probe: bool) -> Candidate:
 
 
 def _remember(choice: Choice, chosen: Candidate, ctx: Context, key: str) -> None:
-    if chosen is not choice.chosen:
-        choice = replace(choice, chosen=chosen)
-    facts = {"capability": choice.capability, "chosen": chosen.name, "reason": choice.reason, "run_id": ctx.run_id}
-    table = {"candidates": [one.as_json() for one in choice.table]}
-    try:
-        with transaction.atomic():
-            AgentDecision.objects.update_or_create(
-                organization_id=ctx.organization_id, key=key, attempt=ctx.attempt, defaults=facts | table
-            )
-    except IntegrityError:
-        pass  # an attempt that was given up for dead has said the same at this moment
+    told = replace(choice, chosen=chosen)
+    decisions.write(
+        ctx.organization_id,
+        key,
+        ctx.attempt,
+        capability=choice.capability,
+        chosen=chosen.name,
+        reason=told.reason,
+        run=ctx.run_id,
+        candidates=[one.as_json() for one in choice.table],
+    )
 
 
 def measure(agent_type: AgentType, capability: str, organization_id: UUID, *, success: bool, ms: float) -> None:
@@ -222,7 +218,7 @@ def measure(agent_type: AgentType, capability: str, organization_id: UUID, *, su
         return
     try:
         figures.record(organization_id, agent_type.measured_as, capability, success=success, ms=ms)
-    except DatabaseError as error:  # what was done stands, whatever becomes of the figures
+    except psycopg.Error as error:  # what was done stands, whatever becomes of the figures
         log.warning("A call was not measured.", action="agent_not_measured", error=str(error))
     finally:
         release_connection()

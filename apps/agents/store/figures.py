@@ -4,13 +4,11 @@ Success forgets towards 1 with a half-life, so that an agent that was bad once g
 the database's; they go out as seconds from now.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from apps.common.database import first_row
 from apps.common.ids import uuid7
 
 WEIGHT = 0.2  # of the latest call
@@ -44,13 +42,14 @@ on conflict (organization_id, capability, agent) do update set
             + make_interval(secs => least(%(longest)s, %(rest)s * power(2, least(f.openings, 20))))
         else f.open_until end,
     probe_until = null
+returning 1
 """
 _READ = """
-select agent, calls, 1 - (1 - success)
-    * power(0.5, extract(epoch from statement_timestamp() - changed_at)::float8 / %(half_life)s) as success,
-    latency_ms, usd, recent_ms, failures,
-    extract(epoch from open_until - statement_timestamp())::float8 as opens_in,
-    extract(epoch from probe_until - statement_timestamp())::float8 as probed_for
+select coalesce(json_agg(json_build_object('agent', agent, 'calls', calls, 'success', 1 - (1 - success)
+        * power(0.5, extract(epoch from statement_timestamp() - changed_at)::float8 / %(half_life)s),
+    'latency_ms', latency_ms, 'usd', usd, 'recent_ms', recent_ms, 'failures', failures,
+    'opens_in', extract(epoch from open_until - statement_timestamp())::float8,
+    'probed_for', extract(epoch from probe_until - statement_timestamp())::float8)), '[]')
 from agents_agentfigures where organization_id = %(organization)s and capability = %(capability)s
 """
 _PROBE = """
@@ -97,28 +96,19 @@ class Figures:
 
 def record(organization: UUID, agent: str, capability: str, *, success: bool, ms: float, usd: float = 0.0) -> None:
     """Note how a call ended; the breaker opens at the fifth failure in a row, and closes at a success."""
-    values: Values = {"id": uuid7(), "organization": organization, "agent": agent, "capability": capability}
-    measured: Values = {"success": 1.0 if success else 0.0, "ms": ms, "usd": usd}
+    place: Values = {"id": uuid7(), "organization": organization, "agent": agent, "capability": capability}
+    measured: Values = {"success": 1.0 if success else 0.0, "ms": float(ms), "usd": float(usd)}
     bounds: Values = {"weight": WEIGHT, "half_life": HALF_LIFE, "kept": KEPT_TIMES}
-    with connection.cursor() as cursor:
-        cursor.execute(_RECORD, values | measured | bounds | _RESTS)
+    first_row(_RECORD, **place, **measured, **bounds, **_RESTS)
 
 
 def read(organization: UUID, capability: str) -> dict[str, Figures]:
     """Give the figures of everybody who has done this, by agent."""
-    return {row.pop("agent"): Figures(**row) for row in _rows(organization, capability)}
+    row = first_row(_READ, organization=organization, capability=capability, half_life=HALF_LIFE)
+    return {one.pop("agent"): Figures(**one) for one in (row[0] if row else [])}
 
 
 def probe(organization: UUID, agent: str, capability: str) -> bool:
     """Tell whether the caller is the one that may try an agent whose breaker is half open."""
-    values: Values = {"organization": organization, "agent": agent, "capability": capability, "seconds": PROBE_SECONDS}
-    with connection.cursor() as cursor:
-        cursor.execute(_PROBE, values)
-        return cursor.fetchone() is not None
-
-
-def _rows(organization: UUID, capability: str) -> Iterable[dict[str, Any]]:
-    with connection.cursor() as cursor:
-        cursor.execute(_READ, {"organization": organization, "capability": capability, "half_life": HALF_LIFE})
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    place: Values = {"organization": organization, "agent": agent, "capability": capability}
+    return first_row(_PROBE, **place, seconds=PROBE_SECONDS) is not None
