@@ -1,12 +1,15 @@
 """Agents outside over the API: they join, show themselves, fetch tasks, bring results, and leave."""
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
-from django_scopes import scope
+from django.db.models.functions import Now
+from django_scopes import scope, scopes_disabled
 
 from apps.agents import registry
-from apps.agents.services import publishing, remote_tasks
+from apps.agents.models import AgentTask
+from apps.agents.services import live, publishing, remote_tasks
 from apps.agents.services import sweep as sweeping
 from apps.agents.services.remote_tasks import Wanted
 from apps.agents.services.sweep import sweep, tidy
@@ -314,3 +317,59 @@ def test_an_agent_that_left_is_gone_from_redis(alice, organization, committing):
         alice.client.delete("/v1/agents/one")
 
     assert redis.client().hgetall(publishing.instances_key(organization.pk)) == {}
+
+
+def test_two_that_register_at_once_are_one(alice, organization):
+    with scope(organization=organization):
+        first = live.register(organization=organization, name="one", agent="shouter", capabilities=[])
+        second = live.register(organization=organization, name="one", agent="shouter", capabilities=[])
+
+    assert (first.is_new, second.is_new, second.secret) == (True, False, None)
+
+
+def test_a_key_gives_the_first_answer_again_without_the_secret(alice):
+    body = {"name": "one", "agent_type": "shouter"}
+    headers = {"HTTP_IDEMPOTENCY_KEY": "k"}
+    first = alice.client.post("/v1/agents/register", body, format="json", **headers)
+    again = alice.client.post("/v1/agents/register", body, format="json", **headers)
+
+    assert first.json()["secret"]
+    assert (again.status_code, again.json()["secret"]) == (201, None)
+
+
+def test_three_heartbeats_are_what_may_be_missed(alice):
+    join(alice, "one", heartbeat_interval=10)
+    pass_time(29, "one")
+    sweep()
+    assert instance("one").state == "idle"
+
+    pass_time(2, "one")
+    sweep()
+
+    assert instance("one").state == "offline"
+
+
+def test_what_ended_long_ago_is_forgotten(alice, ask):
+    join(alice, "one")
+    ask()
+    finish(alice, "one", claim(alice, "one"), output=1)
+    with scopes_disabled():
+        AgentTask.objects.update(finished_at=Now() - timedelta(days=6))
+        tidy()
+        assert tasks()
+        AgentTask.objects.update(finished_at=Now() - timedelta(days=8))
+
+    tidy()
+
+    assert tasks() == []
+
+
+def test_nobody_waits_for_ever(alice, ask):
+    join(alice, "one")
+    ask()
+    with scopes_disabled():
+        AgentTask.objects.update(waited_at=Now() - timedelta(minutes=11))
+
+    sweep()
+
+    assert tasks()[0].state == "withdrawn"

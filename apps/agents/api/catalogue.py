@@ -88,7 +88,7 @@ class ExecuteAgentView(OrganizationView):
             input_at="/input" if "input" in asked else "/input_data",
             capability=asked.get("capability", ""),
         )
-        return 200, {**outcome.as_json(), "agent": agent_type.name, "cost_usd": 0.0}
+        return 200, {**outcome.as_json(), "agent": agent_type.name, "cost_usd": agent_type.usd_per_call}
 
     def _chosen(self, asked: dict[str, Any], key: str) -> tuple[AgentType, JSON]:
         """Give the agent that is meant, and the task; an unknown name is a fault of the request's body."""

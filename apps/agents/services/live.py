@@ -45,22 +45,23 @@ def register(
     Another `process` under the name has replaced the one before: what that one still held is offered to others, and
     its results are refused as soon as somebody has taken them over.
     """
-    known = AgentInstance.objects.select_for_update().filter(name=name).first()
-    instance = known or AgentInstance(organization=organization, name=name)
-    if known and process and process != known.process:
-        release(AgentTask.objects.filter(instance=known), lost=True)
+    _, is_new = AgentInstance.objects.get_or_create(organization=organization, name=name)  # two at once make one
+    instance = AgentInstance.objects.select_for_update().get(name=name)
+    is_other = bool(process) and process != instance.process
+    if is_other and not is_new:
+        release(AgentTask.objects.filter(instance=instance), lost=True)
     for field, value in (facts | {"process": process or instance.process}).items():
         setattr(instance, field, value)
     instance.capability_names = [one["name"] for one in instance.capabilities]
-    instance.load = 0 if known is None or process != known.process else instance.load
+    instance.load = 0 if is_other else instance.load
     instance.state = State.BUSY if instance.load else State.IDLE
-    secret = _new_secret(instance, is_new=known is None) if known is None or new_secret else None
+    secret = _new_secret(instance) if is_new or new_secret else None
     instance.heartbeat_at = Now()
     instance.save()
     instance.refresh_from_db()
     log.info("An agent has joined.", action="agent_registered", instance=name, agent=instance.agent)
     publishing.after_commit(instance)
-    return Joined(instance, known is None, secret)
+    return Joined(instance, is_new, secret)
 
 
 def secret_of(instance: AgentInstance) -> str:
@@ -145,8 +146,8 @@ def _set_mode(instance: AgentInstance, mode: str, by: str) -> AgentInstance:
     return instance
 
 
-def _new_secret(instance: AgentInstance, *, is_new: bool) -> str:
-    instance.secret_number += 0 if is_new else 1
+def _new_secret(instance: AgentInstance) -> str:
+    instance.secret_number += 1
     secret = _derived(instance)
     instance.secret_digest = _digest(secret)
     return secret

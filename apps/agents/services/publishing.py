@@ -13,6 +13,8 @@ from django.db import transaction
 from apps.agents.models import AgentInstance
 from apps.common import json, redis
 
+KEPT_SECONDS = 3600  # of an organization from which nobody is heard any more
+
 
 def instances_key(organization: UUID) -> str:
     """Give the name of the HASH: the facts of each instance as JSON, by its name."""
@@ -46,6 +48,9 @@ def _write(client: Any, instances: Sequence[AgentInstance]) -> None:
     for one in instances:
         pipeline.hset(instances_key(one.organization_id), one.name, json.dumps(_facts(one)))
         pipeline.zadd(load_key(one.organization_id), {one.name: one.load / one.max_concurrency})
+    for organization in {one.organization_id for one in instances}:
+        pipeline.expire(instances_key(organization), KEPT_SECONDS)
+        pipeline.expire(load_key(organization), KEPT_SECONDS)
     pipeline.execute()
 
 

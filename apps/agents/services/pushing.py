@@ -92,14 +92,16 @@ def _take(task: AgentTask, instance: AgentInstance, answer: Response) -> None:
         given = None
     if isinstance(given, dict) and "output" in given:
         cost = given.get("cost_usd")
-        usd = float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else 0.0
+        usd = max(0.0, float(cost)) if isinstance(cost, int | float) else instance.usd_per_call
         remote_tasks.complete(task, instance, fence=task.fence, output=given["output"], cost_usd=usd)
     elif isinstance(given, dict) and isinstance(given.get("error"), dict):
-        remote_tasks.fail(task, instance, fence=task.fence, error=given["error"])
+        told = given["error"]
+        code, message = str(told.get("code") or "agent_failed"), str(told.get("message") or "It failed.")
+        _fail(task, instance, code, message, retryable=told.get("retryable") is not False)
     else:
         _fail(task, instance, "agent_answer", f"The agent '{instance.name}' answered neither 'output' nor 'error'.")
 
 
-def _fail(task: AgentTask, instance: AgentInstance, code: str, message: str) -> None:
-    error = {"code": code, "message": message, "retryable": True}
+def _fail(task: AgentTask, instance: AgentInstance, code: str, message: str, *, retryable: bool = True) -> None:
+    error = {"code": code[:100], "message": message[:10_000], "retryable": retryable}
     remote_tasks.fail(task, instance, fence=task.fence, error=error)

@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 
 import structlog
+from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 from django_scopes import scopes_disabled
@@ -17,8 +18,9 @@ from apps.agents.services.remote_tasks import MOST_LOSSES, OPEN
 State = AgentTask.State
 UNWAITED = timedelta(minutes=10)  # a node that waits looks every second; one that is deferred, every minute
 FORGOTTEN = timedelta(days=1)  # silent instances, unless nobody else stands for their agent
-KEPT = timedelta(days=7)  # ended tasks, and choices
+KEPT = timedelta(days=7)  # ended tasks, and choices for single calls
 BATCH = 1000
+MOST_BATCHES = 20
 TIDY_SECONDS = 600.0
 PUBLISH_SECONDS = 5.0
 
@@ -42,13 +44,16 @@ def sweep() -> int:
 
 
 def tidy() -> None:
-    """Delete instances that have been gone for a day, and what ended a week ago; a batch of each."""
+    """Delete instances that have been gone for a day, what ended a week ago, and choices as old as forgotten runs."""
     with scopes_disabled():
         newest = AgentInstance.objects.values("organization", "agent").annotate(last=Max("heartbeat_at")).values("last")
         gone = AgentInstance.objects.filter(state=AgentInstance.State.OFFLINE, heartbeat_at__lt=Now() - FORGOTTEN)
         gone.exclude(heartbeat_at__in=newest).delete()
-        _delete_some(AgentTask.objects.filter(finished_at__lt=Now() - KEPT))
-        _delete_some(AgentDecision.objects.filter(created_at__lt=Now() - KEPT))
+        _delete(AgentTask.objects.filter(finished_at__lt=Now() - KEPT))
+        old = Q(run_id=None, created_at__lt=Now() - KEPT)
+        if days := settings.ORCHESTRA_RETENTION_DAYS:  # they leave with their runs
+            old |= Q(created_at__lt=Now() - timedelta(days=days))
+        _delete(AgentDecision.objects.filter(old))
 
 
 def _note_silent() -> None:
@@ -90,5 +95,10 @@ def _is_due(what: str, seconds: float) -> bool:
     return True
 
 
-def _delete_some(found: QuerySet[AgentTask] | QuerySet[AgentDecision]) -> None:
-    found.model._default_manager.filter(pk__in=list(found.values_list("pk", flat=True)[:BATCH])).delete()
+def _delete(found: QuerySet[AgentTask] | QuerySet[AgentDecision]) -> None:
+    """Delete them in short transactions, and no more than a round has time for."""
+    for _ in range(MOST_BATCHES):
+        batch = list(found.values_list("pk", flat=True)[:BATCH])
+        found.model._default_manager.filter(pk__in=batch).delete()
+        if len(batch) < BATCH:
+            return
