@@ -155,12 +155,13 @@ class _Desk:
         server = _listen(self, address) if address else None
         try:
             self._join(first=True)
-            threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+            heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+            heart.start()
             if server:
                 self.stopping.wait()
             else:
                 self._fetch()
-            self._finish()
+            self._finish(heart)
         finally:
             self.stopped.set()
             if server:
@@ -292,13 +293,15 @@ class _Desk:
             self.stopped.wait(rest)
             rest = min(LONGEST_REST, rest * 2)
 
-    def _finish(self) -> None:
-        """Let running tasks end, and sign off."""
+    def _finish(self, heart: threading.Thread) -> None:
+        """Let running tasks end, and sign off; a heartbeat after that would say that the process lives."""
         log.info("Stopping: %s tasks are still running.", len(self._works))
         if self.id:
             self.beat()
         with self._lock:
             self._lock.wait_for(lambda: not self._works, timeout=self.grace)
+        self.stopped.set()
+        heart.join(ANSWER_SECONDS)
         if self.id:
             self.line.ask("DELETE", f"/v1/agents/{self.id}")
 
