@@ -92,7 +92,7 @@ def spent_today(names: Iterable[UUID]) -> dict[UUID, float]:
 
 def decisions(key: str) -> list[AgentDecision]:
     """Give how an agent was chosen for each attempt of a visit, the latest first."""
-    return list(AgentDecision.objects.filter(key=key).order_by("-attempt"))
+    return list(AgentDecision.objects.filter(key=key).order_by("-pk"))
 
 
 def _truth(condition: Q) -> Case:

@@ -13,6 +13,8 @@ from apps.agents.services import live, publishing, remote_tasks
 from apps.agents.services import sweep as sweeping
 from apps.agents.services.remote_tasks import Wanted
 from apps.agents.services.sweep import sweep, tidy
+from apps.agents.store import figures
+from apps.agents.store.figures import BREAKER_FAILURES
 from apps.common import redis
 from tests.agents.live import beat, claim, finish, instance, join, pass_time, tasks
 
@@ -307,7 +309,7 @@ def test_redis_knows_who_is_there_and_knows_it_again_after_it_was_flushed(
 
 
 def sweep_until_published():
-    sweeping._next.clear()
+    sweeping._publishing._ends = 0
     sweeping.sweep()
 
 
@@ -373,3 +375,14 @@ def test_nobody_waits_for_ever(alice, ask):
     sweep()
 
     assert tasks()[0].state == "withdrawn"
+
+
+def test_one_that_fails_again_and_again_gets_nothing_for_a_while(alice, ask, organization):
+    for name in ("bad", "good"):
+        join(alice, name, capabilities=["shout"])
+    for _ in range(BREAKER_FAILURES):
+        figures.record(organization.pk, "shouter/bad", "shout", success=False, ms=1)
+    ask(capability="shout")
+
+    assert claim(alice, "bad") is None
+    assert claim(alice, "good")["capability"] == "shout"

@@ -329,7 +329,7 @@ def test_a_run_that_began_before_its_agent_was_known_goes_on_when_it_is(room, al
     assert room.node(run, "loud").handler == "agent:shouter"
     assert room.claimable() == []
 
-    recovery._adopting._next = 0
+    recovery._adopting._ends = 0
     assert recovery.adopt_own_agents() == 1
 
     assert room.claimable()

@@ -126,6 +126,7 @@ class AgentTask(OrganizationModel):
                 name="agent_task_open",
             ),
             models.Index(fields=["finished_at"], name="agent_task_finished"),
+            models.Index(fields=["run_id"], condition=~Q(run_id=None), name="agent_task_of_run"),
         ]
 
     def __str__(self) -> str:

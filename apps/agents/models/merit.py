@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.accounts.models import OrganizationModel
@@ -49,9 +50,14 @@ class AgentDecision(OrganizationModel):
         verbose_name = "choice of an agent"
         verbose_name_plural = "choices of agents"
         constraints = [
-            models.UniqueConstraint(fields=["organization", "key", "attempt"], name="one_agent_for_an_attempt")
+            models.UniqueConstraint(
+                fields=["organization", "key", "attempt", "chosen"], name="one_choice_of_an_agent_for_an_attempt"
+            )
         ]
-        indexes = [models.Index(fields=["created_at"], name="agent_decision_oldest")]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(run_id=None), name="agent_decision_oldest"),
+            models.Index(fields=["run_id"], condition=~Q(run_id=None), name="agent_decision_of_run"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.chosen} for {self.capability}"

@@ -22,6 +22,7 @@ from apps.agents.store import figures
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
 from apps.common.errors import Fatal, NotNow, Retryable
+from apps.common.intervals import Interval
 from apps.common.json import JSON
 
 OFFER_SECONDS = 2.0  # that a task is kept for the instance that was chosen
@@ -45,8 +46,8 @@ class _Wait:
     def __init__(self, ctx: Context, wanted: Wanted, preferred: AgentInstance | None) -> None:
         self.ctx, self.wanted, self.preferred = ctx, wanted, preferred
         self.pause = SHORTEST_LOOK
-        self.patience = Clock(NOBODY_SECONDS)
-        self.noted = Clock(WAITED_SECONDS)
+        self.patience = Interval(NOBODY_SECONDS)
+        self.noted = Interval(WAITED_SECONDS)
 
     def result(self) -> JSON:
         task = self._in_scope(self._open)
@@ -73,10 +74,9 @@ class _Wait:
         return remote_tasks.open_task(self.ctx.organization_id, self.wanted)
 
     def _look(self, task: AgentTask) -> AgentTask:
-        if self.noted.is_over:
-            self.noted.start()
+        if self.noted.take():
             AgentTask.objects.filter(pk=task.pk).update(waited_at=Now())
-        return AgentTask.objects.select_related("instance").get(pk=task.pk)
+        return AgentTask.objects.select_related("instance").defer("input", "config").get(pk=task.pk)
 
     # ---- to whom ----------------------------------------------------------------------------------
 
@@ -96,7 +96,10 @@ class _Wait:
         return False
 
     def _able(self, task: AgentTask) -> list[AgentInstance]:
-        found = selectors.able(agent=task.agent, capability=task.capability)
+        measured = figures.read(self.ctx.organization_id, task.capability)
+        alone = {name for name, known in measured.items() if known.breaker == "open"}
+        able = selectors.able(agent=task.agent, capability=task.capability)
+        found = [one for one in able if one.measured_as not in alone]
         fresh = [one for one in found if one.pk not in task.refused_by]
         if found and not fresh:
             remote_tasks.forgive(task)
@@ -114,11 +117,9 @@ class _Wait:
         return False
 
     def _nobody(self) -> NotNow:
-        known = selectors.able(agent=self.wanted.agent, capability=self.wanted.capability)
-        if known:
-            return NotNow(
-                f"Every instance of the agent '{self.wanted.agent}' is busy.", code="agents_busy", retry_after=2
-            )
+        if selectors.able(agent=self.wanted.agent, capability=self.wanted.capability):
+            message = f"Every instance of the agent '{self.wanted.agent}' is busy, or fails and is left alone."
+            return NotNow(message, code="agents_busy", retry_after=2)
         message = f"No instance of the agent '{self.wanted.agent}' is there at the moment."
         return NotNow(message, code="no_live_agent", retry_after=2)
 
@@ -155,20 +156,3 @@ class _Wait:
     def _measure(self, instance: AgentInstance, *, success: bool, ms: float, usd: float = 0.0) -> None:
         organization: UUID = self.ctx.organization_id
         figures.record(organization, instance.measured_as, self.wanted.capability, success=success, ms=ms, usd=usd)
-
-
-class Clock:
-    """A time that runs out."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.start()
-
-    def start(self) -> None:
-        """Begin again."""
-        self._ends = time.monotonic() + self._seconds
-
-    @property
-    def is_over(self) -> bool:
-        """Tell whether it has run out."""
-        return time.monotonic() >= self._ends

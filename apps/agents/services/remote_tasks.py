@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 
-from apps.agents.models import AgentInstance, AgentTask
+from apps.agents.models import AgentFigures, AgentInstance, AgentTask
 from apps.agents.models.live import SILENT_INTERVALS
 from apps.common.errors import Conflict
 from apps.common.json import JSON
@@ -75,7 +75,9 @@ def claimable(instance: AgentInstance) -> QuerySet[AgentTask]:
     able |= Q(capability__in=instance.capability_names)
     free = Q(offered_until=None) | Q(offered_until__lte=Now()) | Q(instance=instance)
     open_now = (Q(state=State.QUEUED) & free) | Q(state=State.CLAIMED, lease_until__lte=Now())
-    return AgentTask.objects.filter(able & open_now).exclude(refused_by__contains=[instance.pk])
+    alone = AgentFigures.objects.filter(agent=instance.measured_as, open_until__gt=Now()).values("capability")
+    found = AgentTask.objects.filter(able & open_now).exclude(refused_by__contains=[instance.pk])
+    return found.exclude(capability__in=alone)  # its breaker is open
 
 
 @transaction.atomic

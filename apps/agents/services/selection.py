@@ -172,13 +172,15 @@ def choose(capability: str, task: JSON, ctx: Context, *, probe: bool = True) -> 
     try:
         organization, key = ctx.organization_id, ctx.idempotency_key()
         before = decisions.before(organization, key)
-        failed = [chosen for attempt, chosen in before.items() if attempt < ctx.attempt]
+        failed = [name for attempt, name in before if attempt < ctx.attempt]
+        kept = next((name for attempt, name in reversed(before) if attempt == ctx.attempt), None)
         choice = route(organization, capability, task, failed=failed)
-        kept = before.get(ctx.attempt)
-        chosen = next((one for one in choice.table if one.name == kept), None) or _probed(choice, ctx, probe)
+        same = (one for one in choice.table if one.name == kept and one.figures.breaker == "closed")
+        chosen = next(same, None) or _probed(choice, ctx, probe)
         if kept != chosen.name:
             _remember(choice, chosen, ctx, key)
-        if number := list(dict.fromkeys([*failed, chosen.name])).index(chosen.name):
+        names = list(dict.fromkeys([name for _, name in before] + [chosen.name]))
+        if number := names.index(chosen.name):
             ctx.hand_over(number)
         return chosen.agent_type
     finally:

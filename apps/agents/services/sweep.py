@@ -1,10 +1,8 @@
 """What keeps agents outside honest when they fall silent: part of the recovery, in every organization."""
 
-import time
 from datetime import timedelta
 
 import structlog
-from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 from django_scopes import scopes_disabled
@@ -14,6 +12,7 @@ from apps.agents.models.live import PATIENCE
 from apps.agents.services import publishing
 from apps.agents.services.live import release
 from apps.agents.services.remote_tasks import MOST_LOSSES, OPEN
+from apps.common.intervals import Interval
 
 State = AgentTask.State
 UNWAITED = timedelta(minutes=10)  # a node that waits looks every second; one that is deferred, every minute
@@ -26,7 +25,8 @@ PUBLISH_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
-_next: dict[str, float] = {}  # when something is due again in this process
+_publishing = Interval(PUBLISH_SECONDS, is_over=True)
+_tidying = Interval(TIDY_SECONDS, is_over=True)
 
 
 def sweep() -> int:
@@ -36,24 +36,21 @@ def sweep() -> int:
         freed = release(_lost(), lost=True)
         _end_poison()
         _withdraw_unwaited()
-        if _is_due("publish", PUBLISH_SECONDS):
+        if _publishing.take():
             publishing.publish(AgentInstance.objects.exclude(state=AgentInstance.State.OFFLINE))
-        if _is_due("tidy", TIDY_SECONDS):
+        if _tidying.take():
             tidy()
     return freed
 
 
 def tidy() -> None:
-    """Delete instances that have been gone for a day, what ended a week ago, and choices as old as forgotten runs."""
+    """Delete instances that have been gone for a day, and what ended a week ago; what a run has leaves with it."""
     with scopes_disabled():
         newest = AgentInstance.objects.values("organization", "agent").annotate(last=Max("heartbeat_at")).values("last")
         gone = AgentInstance.objects.filter(state=AgentInstance.State.OFFLINE, heartbeat_at__lt=Now() - FORGOTTEN)
         gone.exclude(heartbeat_at__in=newest).delete()
         _delete(AgentTask.objects.filter(finished_at__lt=Now() - KEPT))
-        old = Q(run_id=None, created_at__lt=Now() - KEPT)
-        if days := settings.ORCHESTRA_RETENTION_DAYS:  # they leave with their runs
-            old |= Q(created_at__lt=Now() - timedelta(days=days))
-        _delete(AgentDecision.objects.filter(old))
+        _delete(AgentDecision.objects.filter(run_id=None, created_at__lt=Now() - KEPT))
 
 
 def _note_silent() -> None:
@@ -85,14 +82,6 @@ def _end_poison() -> None:
 def _withdraw_unwaited() -> None:
     unwaited = AgentTask.objects.filter(waited_at__lt=Now() - UNWAITED, state__in=OPEN)
     unwaited.update(state=State.WITHDRAWN, finished_at=Now(), lease_until=None)
-
-
-def _is_due(what: str, seconds: float) -> bool:
-    now = time.monotonic()
-    if now < _next.get(what, 0.0):
-        return False
-    _next[what] = now + seconds
-    return True
 
 
 def _delete(found: QuerySet[AgentTask] | QuerySet[AgentDecision]) -> None:

@@ -4,7 +4,6 @@ Each function handles one batch of one kind and gives how many. Every case goes 
 lock and the same transition as all other news, so that doing it twice, or late, changes nothing.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
@@ -12,6 +11,7 @@ import structlog
 
 from apps.agents import registry as agents
 from apps.common import upkeep
+from apps.common.intervals import Interval
 from apps.workflows import dispatch
 from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import Failed, NodeError
@@ -29,6 +29,7 @@ MOST_LOSSES = 5
 HINT_AGAIN_SECONDS = 5.0
 ADOPT_SECONDS = 2.0
 
+_adopting = Interval(ADOPT_SECONDS, is_over=True)
 log = structlog.get_logger(__name__)
 
 
@@ -131,12 +132,16 @@ def hint_again() -> int:
 
 
 def adopt_own_agents() -> int:
-    """Frees node runs for every worker whose agent no process had, and which the organization has got since."""
+    """Lets every worker have the node runs whose agent no process had, and which the organization has got since."""
+    if not _adopting.take():
+        return 0
     with look() as tx:
-        wanted = recovery.unserved_agents(tx, served()) if _adopting.is_due() else []
-    found = [(one, handler) for one, handler in wanted if _is_own(one, handler)]
+        wanted = recovery.unserved_agents(tx, served())
+    found = [(organization, handler) for organization, handler in wanted if _is_own(organization, handler)]
+    if not found:
+        return 0
     with transaction() as tx:
-        return sum(recovery.rename_handler(tx, one, handler, OWN_AGENT) for one, handler in found) if found else 0
+        return sum(recovery.rename_handler(tx, organization, handler, OWN_AGENT) for organization, handler in found)
 
 
 def _is_own(organization: UUID, handler: str) -> bool:
@@ -144,23 +149,6 @@ def _is_own(organization: UUID, handler: str) -> bool:
     if name.startswith("can:"):
         return agents.is_own(organization, capability=name.removeprefix("can:"))
     return agents.is_own(organization, name=name)
-
-
-class _Now:
-    """Every so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._next = seconds, 0.0
-
-    def is_due(self) -> bool:
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + self._seconds
-        return True
-
-
-_adopting = _Now(ADOPT_SECONDS)
 
 
 def _each(find: Callable[..., list[Place]], status: NodeStatus, act: Callable[[Transition, NodeRow], None]) -> int:
