@@ -51,9 +51,28 @@ def rows(instances: Iterable[AgentInstance]) -> list[Row]:
     return sorted(made, key=lambda row: (not row.is_alive, row.instance.agent, row.instance.name))
 
 
+def found(wanted: str, capability: str = "", agent: str = "") -> list[AgentInstance]:
+    """Give the instances whose names and capabilities have all the words, of one agent where one is named."""
+    instances = selectors.instances()
+    if capability:
+        instances = instances.filter(capability_names__contains=[capability])
+    if agent:
+        instances = instances.filter(agent=agent)
+    words = _words(wanted)
+    return [one for one in instances if all(word in _text(one) for word in words)]
+
+
 def held(instance: AgentInstance) -> list[AgentTask]:
     """Give what an instance has in hand, the oldest first."""
     return list(selectors.held_tasks(instance).order_by("claimed_at", "id")[:MOST_TASKS])
+
+
+def _text(instance: AgentInstance) -> str:
+    return " ".join(_words(" ".join([instance.name, instance.agent, *instance.capability_names])))
+
+
+def _words(text: str) -> list[str]:
+    return text.replace("_", " ").casefold().split()
 
 
 def _row(instance: AgentInstance, measured: Sequence[AgentFigures], usd_today: float) -> Row:

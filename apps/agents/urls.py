@@ -18,6 +18,7 @@ from apps.agents.views import catalogue, instances
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
     path("agents/<str:name>", catalogue.agent, name="agent"),
+    path("agent-instances", instances.listed, name="agent_instances"),
     path("agent-instances/<str:ref>", instances.instance, name="agent_instance"),
     path("agent-instances/<str:ref>/<str:act>", instances.act, name="agent_instance_act"),
 ]

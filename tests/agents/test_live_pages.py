@@ -46,6 +46,17 @@ def test_the_catalogue_shows_who_is_there(browser, busy):
     assert "/agent-instances/" not in text(browser.stranger.get("/agents"))
 
 
+def test_the_table_keeps_itself_true(browser, busy):
+    page = text(browser.viewer.get("/agents?q=shout"))
+    assert 'hx-get="/agent-instances?q=shout' in page
+
+    part = text(browser.viewer.get("/agent-instances?q=shout", headers=HTMX))
+    assert "<html" not in part
+    assert 'href="/agent-instances/one"' in part
+    assert "/agent-instances/one" not in text(browser.viewer.get("/agent-instances?agent=other", headers=HTMX))
+    assert browser.viewer.get("/agent-instances").status_code == 302
+
+
 def test_where_nobody_has_joined_the_program_is_there_to_copy(browser):
     page = html.unescape(browser.owner.get("/agents").content.decode())
 

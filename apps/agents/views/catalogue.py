@@ -11,8 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apps.accounts.access import bucket, refuse_excess
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
-from apps.agents import lists, registry, selectors
-from apps.agents.models import AgentInstance
+from apps.agents import lists, registry
 from apps.agents.registry import AgentType
 from apps.agents.services import selection
 from apps.agents.services.execution import execute
@@ -41,9 +40,8 @@ def catalogue(request: PageRequest) -> HttpResponse:
         "wanted": wanted,
         "capability": capability,
         "capabilities": _capabilities(everything),
-        "rows": lists.rows(_instances(wanted, capability)),
+        "rows": lists.rows(lists.found(wanted, capability)),
         "routing": _routing(organization, capability, everything),
-        "may_act": request.access.can(Capability.RUN),
         "snippet": snippet(request),
         "summary": f"{len(found)} of {len(everything)} agents" if len(found) < len(everything) else "",
     }
@@ -63,8 +61,7 @@ def agent(request: PageRequest, name: str) -> HttpResponse:
     context = {
         "agent": agent_type,
         "facts": _facts(agent_type),
-        "rows": lists.rows(selectors.instances().filter(agent=agent_type.name)),
-        "may_act": request.access.can(Capability.RUN),
+        "rows": lists.rows(lists.found("", agent=agent_type.name)),
         "tables": _tables(agent_type),
         "trial": tried,
         "may_try": request.access.can(Capability.RUN),
@@ -82,18 +79,6 @@ def _run(request: PageRequest, agent_type: AgentType, value: JSON) -> Outcome:
 def _matches(agent_type: AgentType, wanted: str) -> bool:
     text = " ".join([agent_type.name, agent_type.description, *agent_type.capabilities]).replace("_", " ").casefold()
     return all(word in text for word in wanted.replace("_", " ").casefold().split())
-
-
-def _instances(wanted: str, capability: str) -> list[AgentInstance]:
-    found = selectors.instances()
-    if capability:
-        found = found.filter(capability_names__contains=[capability])
-    words = wanted.replace("_", " ").casefold().split()
-    return [one for one in found if all(word in _text(one) for word in words)]
-
-
-def _text(instance: AgentInstance) -> str:
-    return " ".join([instance.name, instance.agent, *instance.capability_names]).replace("_", " ").casefold()
 
 
 def _routing(organization: UUID, capability: str, everything: Sequence[AgentType]) -> Choice | None:

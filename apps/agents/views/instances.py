@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.models import Capability
-from apps.accounts.pages import PageRequest, page
+from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents import lists, selectors
 from apps.agents.lists import Row
 from apps.agents.models import AgentFigures
@@ -21,6 +21,16 @@ SAID = {
     "resume": "{} gets tasks again.",
     "disable": "{} gets nothing, and what it had goes to others.",
 }
+
+
+@require_safe
+@page()
+def listed(request: PageRequest) -> HttpResponse:
+    """Give the table of instances anew, of one agent or all that fit the search; by itself it is part of the page."""
+    if not is_fragment(request):
+        return HttpResponseRedirect(reverse("agents"))
+    found = lists.found(request.GET.get("q", ""), request.GET.get("capability", ""), request.GET.get("agent", ""))
+    return render(request, "agents/_instances.html", {"rows": lists.rows(found)})
 
 
 @require_safe
