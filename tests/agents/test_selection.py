@@ -10,8 +10,8 @@ from apps.agents import registry
 from apps.agents.context import LocalContext
 from apps.agents.models import AgentDecision, AgentFigures
 from apps.agents.sdk import Agent, BaseModel
-from apps.agents.services import selection
-from apps.agents.services.selection import route, run_best
+from apps.agents.services.merit import route
+from apps.agents.services.selection import run_best
 from apps.agents.store import figures
 from apps.agents.store.figures import BREAKER_FAILURES
 from apps.common.errors import Fatal, NotFound, NotNow, Retryable
@@ -244,4 +244,4 @@ def test_everybody_may_look_and_strangers_see_their_own(alice, bob, charlie, gua
     assert (missing.status_code, missing.json()["code"]) == (404, "unknown_capability")
     guard("get", "/v1/agents/route?capability=assess")
     with pytest.raises(NotFound):
-        selection.route(charlie.organization.pk, "assess")
+        route(charlie.organization.pk, "assess")

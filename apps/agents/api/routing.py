@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from apps.accounts.access import OrganizationView
 from apps.agents.serializers.live import RouteSerializer
-from apps.agents.services.selection import route
+from apps.agents.services.merit import route
 from apps.common.errors import BadRequest, ErrorItem
 from apps.common.parameters import text
 

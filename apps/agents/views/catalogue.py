@@ -13,9 +13,9 @@ from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents import lists, registry
 from apps.agents.registry import AgentType
-from apps.agents.services import selection
+from apps.agents.services import merit
 from apps.agents.services.execution import execute
-from apps.agents.services.selection import Choice
+from apps.agents.services.merit import Choice
 from apps.agents.views.snippet import snippet
 from apps.common import limits
 from apps.common.curl import curl
@@ -84,7 +84,7 @@ def _matches(agent_type: AgentType, wanted: str) -> bool:
 def _routing(organization: UUID, capability: str, everything: Sequence[AgentType]) -> Choice | None:
     """Give who would get a task now, where a capability is asked for that anybody has."""
     known = any(capability in one.capabilities for one in everything)
-    return selection.route(organization, capability) if capability and known else None
+    return merit.route(organization, capability) if capability and known else None
 
 
 def _capabilities(agents: Sequence[AgentType]) -> list[tuple[str, str]]:

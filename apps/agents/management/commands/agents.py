@@ -64,7 +64,7 @@ class Command(OrchestraCommand):
     )
     def route(self, capability: str, input: str | None) -> None:  # noqa: A002 - its argument
         """Explain which agent would get a task now, and why."""
-        from apps.agents.services.selection import route
+        from apps.agents.services.merit import route
 
         choice = route(self.organization.pk, capability, read_document(input) if input else None)
         if self.json:
