@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 from rest_framework import serializers
 
 from apps.agents import selectors
@@ -14,8 +13,6 @@ from apps.common.json import JSON
 from apps.common.json_schema import Checker
 from apps.common.serializers import StrictSerializer
 from apps.common.validation import InvalidInput
-from apps.integrations.egress import EgressRefused
-from apps.integrations.egress.rules import check_url
 
 MOST_CAPABILITIES = 100
 MOST_AT_ONCE = 1000
@@ -37,6 +34,10 @@ def _schema(value: dict[str, Any]) -> None:
 
 
 def _endpoint(value: str) -> None:
+    import httpx  # noqa: PLC0415 - the commands need these shapes too, and no client
+
+    from apps.integrations.egress.rules import EgressRefused, check_url  # noqa: PLC0415
+
     try:
         check_url(httpx.URL(value))
     except (EgressRefused, httpx.InvalidURL, ValueError) as refused:
