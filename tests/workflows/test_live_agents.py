@@ -55,7 +55,7 @@ class Shouter(Agent):
             time.sleep(0.02)
         return {"text": task.text.upper(), "by": ME}
 
-serve(Shouter, name=ME, url=os.environ["URL"], key=os.environ["KEY"], interval=0.5, **eval(os.environ["MORE"]))
+serve(Shouter, name=ME, url=os.environ["URL"], key=os.environ["KEY"], **eval(os.environ["MORE"]))
 """
 
 
@@ -67,14 +67,14 @@ class Desk:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         (path / "shouter.py").write_text(PROGRAM)
 
-    def start(self, name: str, **more: object) -> None:
+    def start(self, name: str, *, interval: float = 5, **more: object) -> None:
         """Start an agent; nothing of Django's settings is there for it."""
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "URL": self.url, "KEY": self.key}
         with (self.path / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "shouter.py", name, str(self.path)],
                 cwd=self.path,
-                env=environment | {"MORE": repr(more)},
+                env=environment | {"MORE": repr(more | {"interval": interval})},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -160,7 +160,7 @@ def ended(room, run, desk):
 
 
 def test_the_task_of_an_agent_that_is_killed_finishes_on_another(room, desk):
-    desk.start("one")
+    desk.start("one", interval=1)
     desk.wait_ready("one")
     with working(room):
         run = room.start(shouting(wait="go"))
@@ -229,7 +229,7 @@ def test_a_worker_that_dies_asks_nobody_twice(room, desk):
 
 
 def test_a_cancelled_run_takes_its_task_back(room, desk):
-    desk.start("one")
+    desk.start("one", interval=0.5)
     desk.wait_ready("one")
     with working(room):
         run = room.start(shouting(wait="never"))
@@ -258,7 +258,7 @@ def test_an_agent_that_is_told_to_stop_finishes_what_it_has(room, desk):
 
 
 def test_an_agent_joins_again_when_it_is_not_known_any_more(room, desk):
-    desk.start("one")
+    desk.start("one", interval=0.5)
     desk.wait_ready("one")
     with scopes_disabled():
         AgentInstance.objects.all().delete()
