@@ -6,6 +6,7 @@ from apps.agents.bus import BROADCAST, NoReply, Signal
 from apps.agents.bus import Message as BusMessage
 from apps.agents.context import Context, LocalContext
 from apps.agents.sdk import Agent, BaseNode, Route
+from apps.agents.serving import serve
 from apps.common.asyncio_loop import Cancelled
 from apps.common.errors import DidNotHappen, Fatal, Retryable
 from apps.integrations.language_models import Message, Reply, Request
@@ -30,5 +31,6 @@ __all__ = [
     "Route",
     "Signal",
     "ToolContext",
+    "serve",
     "tool",
 ]

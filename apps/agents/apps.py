@@ -12,3 +12,6 @@ class AgentsConfig(AppConfig):
         import_module("apps.agents.llm.source")
         import_module("apps.agents.bus.tools")
         import_module("apps.agents.discovery").discover()
+        registry, upkeep = import_module("apps.agents.registry"), import_module("apps.common.upkeep")
+        registry.register_source(import_module("apps.agents.services.live_agents").LiveAgents())
+        upkeep.register("agents", import_module("apps.agents.services.sweep").sweep)

@@ -88,6 +88,19 @@ class Context(Messaging):
     def cancelled(self) -> bool:
         """True once somebody cancelled the run, its time is over, or another worker has taken the node."""
 
+    @property
+    def overdue(self) -> bool:
+        """True once the attempt has had all its time."""
+        return False
+
+    @property
+    def is_over(self) -> bool:
+        """True once nobody will want the result of this visit, also no other attempt."""
+        return self.cancelled
+
+    def hand_over(self, number: int) -> None:
+        """Tell that another agent works at this visit now, the `number`-th: its steps and calls are its own."""
+
     @abstractmethod
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Show how far the work is: a fraction from 0 to 1, or None when unknown, and a short message."""

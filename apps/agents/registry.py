@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from uuid import UUID
 
@@ -52,6 +52,40 @@ class AgentType:
     @cached_property
     def capabilities(self) -> tuple[str, ...]:
         return tuple(self.agent.capabilities)
+
+    @property
+    def measured_as(self) -> str:
+        """Give the name under which its figures are kept."""
+        return self.name
+
+    @property
+    def load(self) -> float:
+        """Give how full it is, from 0 to 1; what runs inside the workers has their room."""
+        return 0.0
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether it can be given a task now."""
+        return True
+
+    @property
+    def is_healthy(self) -> bool:
+        """Tell whether it shows itself."""
+        return True
+
+    @property
+    def alive(self) -> int:
+        """Give how many processes of its own are alive; none for what runs inside the workers."""
+        return 0
+
+    @property
+    def usd_per_call(self) -> float:
+        """Give what a call costs, as far as it says so itself."""
+        return 0.0
+
+    def places(self, capability: str) -> "list[AgentType]":  # noqa: ARG002
+        """Give what may be chosen for a capability: one for each instance, where there are several."""
+        return [self]
 
     @property
     def majors(self) -> tuple[int, ...]:
@@ -159,7 +193,12 @@ def by_capability(capability: str) -> list[AgentType]:
 
 def can(capability: str) -> bool:
     """Tell whether an agent of this process can do this."""
-    return any(capability in agent_type.capabilities for agent_type in _agents)
+    return capability in _capabilities(_agents.changes)
+
+
+@lru_cache(maxsize=1)
+def _capabilities(_changes: int) -> frozenset[str]:
+    return frozenset(capability for agent_type in _agents for capability in agent_type.capabilities)
 
 
 def select(capability: str) -> AgentType:

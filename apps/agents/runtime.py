@@ -88,7 +88,7 @@ def _result(agent_type: AgentType, returned: Any) -> Result:
 
 def _output(agent_type: AgentType, returned: Any) -> JSON:
     try:
-        if agent_type.agent.Output is Agent.Output:
+        if agent_type.agent.Output is Agent.Output and not agent_type.output_schema:
             return to_jsonable_python(returned)  # anything with a JSON form: models, dates and UUIDs too
         checked = agent_type.output.validate_python(returned)
         output: JSON = agent_type.output.dump_python(checked, mode="json", by_alias=True)

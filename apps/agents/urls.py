@@ -4,7 +4,17 @@ from django.urls import path
 
 from apps.agents.api import definitions
 from apps.agents.api.catalogue import AgentsView, AgentView, ExecuteAgentView
+from apps.agents.api.live import (
+    AgentTaskView,
+    ClaimView,
+    HeartbeatView,
+    InstanceActView,
+    InstancesView,
+    InstanceView,
+    RegisterView,
+)
 from apps.agents.api.memory import MemoriesView, OneMemoryView, OneSessionView, SessionsView, TurnsView
+from apps.agents.api.routing import RouteView
 from apps.agents.bus.api import (
     ChannelGroupView,
     ChannelMessagesView,
@@ -13,7 +23,7 @@ from apps.agents.bus.api import (
     DeadLettersView,
     DeadLetterView,
 )
-from apps.agents.views import catalogue, channels, memories, sessions
+from apps.agents.views import catalogue, channels, instances, memories, sessions
 
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
@@ -28,6 +38,9 @@ pages = [
     path("channels", channels.channels, name="channels"),
     path("channels/<str:name>", channels.channel, name="channel"),
     path("channels/<str:name>/dead-letters/<uuid:ref>", channels.dead_letter, name="dead_letter"),
+    path("agent-instances", instances.listed, name="agent_instances"),
+    path("agent-instances/<str:ref>", instances.instance, name="agent_instance"),
+    path("agent-instances/<str:ref>/<str:act>", instances.act, name="agent_instance_act"),
 ]
 
 urlpatterns = [
@@ -39,7 +52,6 @@ urlpatterns = [
     path("v1/agent-definitions/<str:name>/versions/<int:number>", definitions.AgentVersionView.as_view()),
     path("v1/agent-definitions/<str:name>/export", definitions.ExportAgentView.as_view()),
     path("v1/agent-definitions/<str:name>/chat", definitions.ChatView.as_view()),
-    path("v1/agents/<str:name>", AgentView.as_view()),
     path("v1/sessions", SessionsView.as_view()),
     path("v1/sessions/<str:ref>", OneSessionView.as_view()),
     path("v1/sessions/<str:ref>/turns", TurnsView.as_view()),
@@ -51,6 +63,15 @@ urlpatterns = [
     path("v1/channels/<str:name>/messages", ChannelMessagesView.as_view()),
     path("v1/dead-letters", DeadLettersView.as_view()),
     path("v1/dead-letters/<str:ref>", DeadLetterView.as_view()),
+    path("v1/agents/register", RegisterView.as_view()),
+    path("v1/agents/route", RouteView.as_view()),
+    path("v1/agents/instances", InstancesView.as_view()),
+    path("v1/agents/instances/<str:ref>", InstanceView.as_view()),
+    path("v1/agents/<str:name>", AgentView.as_view()),
+    path("v1/agents/<str:ref>/heartbeat", HeartbeatView.as_view()),
+    path("v1/agents/<str:ref>/tasks/claim", ClaimView.as_view()),
+    path("v1/agents/<str:ref>/tasks/<str:task>", AgentTaskView.as_view()),
+    path("v1/agents/<str:ref>/<str:act>", InstanceActView.as_view()),
     path("agents/execute", ExecuteAgentView.as_view(schema=None)),  # the older address
     *pages,
 ]

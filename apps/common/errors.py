@@ -12,6 +12,7 @@ DomainError
 ├── TooManyRequests     429
 └── Unavailable         503  a part that is needed does not answer
 Retryable, Fatal        what tools and agents raise
+└── NotNow                  there is no room for it yet; the attempt counts as none
 DidNotHappen            what the lookup of a tool raises
 """
 
@@ -150,6 +151,10 @@ class Retryable(Exception):
         self.retry_after = retry_after  # seconds that the other side asked for
         self.code = code
         self.in_doubt = in_doubt  # the call went out, and may have taken effect
+
+
+class NotNow(Retryable):
+    """Nothing went wrong, but the work cannot be done yet: it comes back by itself, and the attempt counts as none."""
 
 
 class Fatal(Exception):

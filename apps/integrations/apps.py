@@ -11,12 +11,12 @@ class IntegrationsConfig(AppConfig):
         import_module("apps.integrations.builtin")
         import_module("apps.integrations.language_models.scripted")
         import_module("apps.integrations.embeddings.hashed")
-        from apps.common import chores  # noqa: PLC0415
+        from apps.common import upkeep  # noqa: PLC0415
         from apps.integrations.language_models.cache import forget_old_answers  # noqa: PLC0415
         from apps.integrations.language_models.resolving import is_known  # noqa: PLC0415
         from apps.observability.services import budgets  # noqa: PLC0415
         from apps.observability.services.accounting import expire_calls  # noqa: PLC0415
 
-        chores.register(expire_calls)
-        chores.register(forget_old_answers)
+        upkeep.register("model_calls_lost", expire_calls)
+        upkeep.register("model_answers_forgotten", forget_old_answers)
         budgets.register_models(is_known)

@@ -17,6 +17,7 @@ from apps.agents.context import LocalContext
 from apps.agents.models import AgentSession
 from apps.integrations.language_models import Message, ToolCall
 from tests.accounts.test_every_endpoint import patterns
+from tests.agents.live import join
 from tests.browser.accessibility import assert_accessible
 from tests.language_models import spent
 from tests.workflows.engine_room import EngineRoom
@@ -44,6 +45,7 @@ def full(alice):
     for status in ("running", "waiting", "paused", "pending", "cancelled", "failed"):
         listed(workflow, status)
     session = remembered(alice.organization)
+    join(alice, "shouter-on-a-machine-with-a-very-long-name-indeed-4711", description=LONG, max_concurrency=8)
     approval = ask(EngineRoom(alice.organization), message=LONG, form=FORM)
     spent.fill(alice.organization, approval.run_id)
     return {
@@ -54,6 +56,7 @@ def full(alice):
         "agents": "assistant",
         "sessions": session.pk,
         "memories": session.pk,  # they have acts only, and no page each
+        "agent-instances": "shouter-on-a-machine-with-a-very-long-name-indeed-4711",
         "tools": "outbox.send",
         "channels": talk(alice.organization).name,
         "settings": spent.NAME,  # models, providers and budgets; members, keys and invitations have no page each

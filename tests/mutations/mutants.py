@@ -27,6 +27,17 @@ FENCING, RECOVERY, ZOMBIES = (f"tests/workflows/test_{name}.py" for name in ("fe
 
 MUTANTS = (
     Mutant(
+        "a result of an agent outside needs no fence",
+        (
+            Edit(
+                "apps/agents/services/remote_tasks.py",
+                "filter(pk=task.pk, fence=fence, state__in=OPEN)",
+                "filter(pk=task.pk, state__in=OPEN)",
+            ),
+        ),
+        ("tests/agents/test_live_api.py::test_the_task_of_who_died_goes_to_another_and_its_late_result_is_refused",),
+    ),
+    Mutant(
         "a result needs no fence",
         (
             Edit(

@@ -1,5 +1,6 @@
 """The page of a run, as the server makes it."""
 
+import html
 import json
 
 import pytest
@@ -599,3 +600,17 @@ def test_the_navigation_counts_what_waits_while_a_run_is_watched(room, owner):
     assert 'id="count-approvals" hx-swap-oob="true">1<' in shown(owner, run, "/head")
     room.decide(run, "approve", {"copies": 1})
     assert 'id="count-approvals" hx-swap-oob="true" hidden>0<' in shown(owner, run, "/head")
+
+
+def test_the_inspector_tells_why_an_agent_was_chosen(browser, room):
+    asked = {"type": "agent", "capability": "echo", "input": {"text": "hello"}}
+    run = room.finish(workflow({"said": asked, "named": {"type": "agent", "agent": "echo"}}))
+
+    def page_of(query):
+        return html.unescape(browser.viewer.get(f"/runs/{run.pk}?{query}").content.decode())
+
+    page = page_of("node=said&tab=agent")
+
+    assert "Why this agent" in page
+    assert "echo is the only one who can do 'echo'." in page
+    assert "Why this agent" not in page_of("node=named")

@@ -1,6 +1,7 @@
 """Agents: what there is, and running one."""
 
 from typing import Any
+from uuid import uuid4
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -8,11 +9,12 @@ from rest_framework.response import Response
 
 from apps.accounts.access import OrganizationView
 from apps.accounts.idempotency import HEADER, Answer, run_once
-from apps.agents import registry
+from apps.agents import registry, selectors
 from apps.agents.registry import AgentType
 from apps.agents.serializers.catalogue import AgentSerializer, ExecuteSerializer, ExecutionSerializer, agent_json
-from apps.agents.services.execution import Spending, execute
-from apps.common.errors import ErrorItem, Invalid, NotFound
+from apps.agents.services import live
+from apps.agents.services.execution import Spending, choose_agent, execute
+from apps.common.errors import ErrorItem, Invalid, NotFound, NotNow, Unavailable
 from apps.common.json import JSON
 from apps.common.listing import BY_NAME, paginate_by_name
 from apps.common.money import decimal_of
@@ -31,17 +33,26 @@ class AgentsView(OrganizationView):
     def get(self, request: Request) -> Response:
         """List the agents by name, with what they take and give."""
         capability = self.query_values["capability"]
-        agents = registry.by_capability(capability) if capability else registry.all()
+        organization = self.access.organization.pk
+        agents = registry.able_for(organization, capability) if capability else registry.all_for(organization)
         return paginate_by_name(agents, request, name=lambda agent_type: agent_type.name, serialize=agent_json)
 
 
 class AgentView(OrganizationView):
     """One agent."""
 
+    capabilities = {"GET": "view", "DELETE": "run"}
+
     @extend_schema(responses={200: AgentSerializer}, operation_id="get_agent")
     def get(self, _request: Request, name: str) -> Response:
         """Show one agent with what it takes and gives."""
-        return Response(agent_json(registry.get(name)))
+        return Response(agent_json(registry.get_for(self.access.organization.pk, name)))
+
+    @extend_schema(responses={204: None}, operation_id="remove_agent_instance")
+    def delete(self, _request: Request, name: str) -> Response:
+        """Sign a remote instance off, by its id or name: what it has goes to others, and its agent stays known."""
+        live.remove(selectors.find_instance(name), by=self.access.actor)
+        return Response(status=204)
 
 
 class ExecuteAgentView(OrganizationView):
@@ -59,15 +70,15 @@ class ExecuteAgentView(OrganizationView):
         """
         asked = checked(ExecuteSerializer, request)
         if HEADER not in request.headers:
-            return Response(self._execute(asked, key=None)[1])
+            return Response(self._execute(asked, key=str(uuid4()))[1])
         return run_once(request, lambda: self._once(request, asked))
 
     def _once(self, request: Request, asked: dict[str, Any]) -> Answer:
         allow_idle(asked["timeout"] + 5)
         return self._execute(asked, key=f"{self.access.organization.pk}:{request.headers[HEADER]}")
 
-    def _execute(self, asked: dict[str, Any], key: str | None) -> Answer:
-        agent_type, task = _chosen(asked)
+    def _execute(self, asked: dict[str, Any], key: str) -> Answer:
+        agent_type, task = self._chosen(asked, key)
         spending = Spending()
         outcome = execute(
             agent_type,
@@ -80,20 +91,21 @@ class ExecuteAgentView(OrganizationView):
             input_at="/input" if "input" in asked else "/input_data",
             caller=self.access.actor,
             spending=spending,
+            capability=asked.get("capability", ""),
         )
-        cost = float(decimal_of(spending.micro_usd))
+        cost = float(decimal_of(spending.micro_usd)) + agent_type.usd_per_call
         return 200, {**outcome.as_json(), "agent": agent_type.name, "cost_usd": cost}
 
-
-def _chosen(asked: dict[str, Any]) -> tuple[AgentType, JSON]:
-    """Give the agent that is meant, and the task as it needs it; an unknown name is a fault of the request's body."""
-    field = next(name for name in ("agent_type", "agent", "capability") if name in asked)
-    task = asked.get("input_data", asked.get("input"))
-    try:
-        if field != "capability":
-            return registry.get(asked[field]), task
-        agent_type = registry.select(asked[field])
-        return agent_type, agent_type.addressed(task, asked[field])
-    except NotFound as missing:
-        fault = ErrorItem(f"/{field}", missing.code, missing.detail)
-        raise Invalid(missing.detail, code=missing.code, errors=[fault]) from None
+    def _chosen(self, asked: dict[str, Any], key: str) -> tuple[AgentType, JSON]:
+        """Give the agent that is meant, and the task; an unknown name is a fault of the request's body."""
+        field = next(name for name in ("agent_type", "agent", "capability") if name in asked)
+        task, organization = asked.get("input_data", asked.get("input")), self.access.organization.pk
+        try:
+            if field != "capability":
+                return registry.get_for(organization, asked[field]), task
+            return choose_agent(asked[field], task, organization_id=organization, key=key), task
+        except NotFound as missing:
+            fault = ErrorItem(f"/{field}", missing.code, missing.detail)
+            raise Invalid(missing.detail, code=missing.code, errors=[fault]) from None
+        except NotNow as later:
+            raise Unavailable(later.message, code=later.code, retry_after=later.retry_after) from None

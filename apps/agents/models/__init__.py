@@ -2,11 +2,17 @@
 
 from apps.agents.models.bus import Channel, ChannelGroup, ChannelMessage, Delivery
 from apps.agents.models.definitions import AgentDefinition, AgentVersion
+from apps.agents.models.live import AgentInstance, AgentTask
 from apps.agents.models.memory import AgentSession, Memory, SessionTurn
+from apps.agents.models.merit import AgentDecision, AgentFigures
 
 __all__ = [
+    "AgentDecision",
     "AgentDefinition",
+    "AgentFigures",
+    "AgentInstance",
     "AgentSession",
+    "AgentTask",
     "AgentVersion",
     "Channel",
     "ChannelGroup",

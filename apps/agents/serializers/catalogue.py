@@ -21,9 +21,10 @@ class AgentSerializer(serializers.Serializer[Any]):
     config_schema = serializers.DictField(help_text="JSON Schema.")
     input_schema = serializers.DictField(help_text="JSON Schema; empty takes any JSON.")
     output_schema = serializers.DictField(help_text="JSON Schema; empty gives any JSON.")
-    status = serializers.ChoiceField(["available"])
-    load = serializers.FloatField(help_text="0 for agents that run inside the workers.")
-    health = serializers.ChoiceField(["healthy"])
+    status = serializers.ChoiceField(["available", "unavailable"], help_text="Whether it can be given a task now.")
+    load = serializers.FloatField(help_text="From 0 to 1; 0 for agents that run inside the workers.")
+    health = serializers.ChoiceField(["healthy", "unhealthy"], help_text="Unhealthy: no instance shows itself.")
+    instances = serializers.IntegerField(help_text="Processes of a remote agent that are alive; else 0.")
     cost = serializers.DictField(help_text="`usd_per_call`; 0 for agents that use no model.")
 
 
@@ -73,8 +74,9 @@ def agent_json(agent_type: AgentType) -> JSON:
         "config_schema": agent_type.config_schema,
         "input_schema": agent_type.input_schema,
         "output_schema": agent_type.output_schema,
-        "status": "available",
-        "load": 0.0,
-        "health": "healthy",
-        "cost": {"usd_per_call": 0.0},
+        "status": "available" if agent_type.has_room else "unavailable",
+        "load": round(agent_type.load, 4),
+        "health": "healthy" if agent_type.is_healthy else "unhealthy",
+        "instances": agent_type.alive,
+        "cost": {"usd_per_call": agent_type.usd_per_call},
     }

@@ -10,6 +10,7 @@ import structlog
 from apps.agents.context import LocalContext
 from apps.agents.registry import AgentType
 from apps.agents.runtime import check_config, run_agent
+from apps.agents.services import selection
 from apps.common.json import JSON
 from apps.common.outcomes import Outcome, invalid_request, outcome_of
 from apps.common.validation import InvalidInput
@@ -26,6 +27,14 @@ DEFAULT_SECONDS = 30.0
 MOST_SECONDS = 60.0
 
 
+def choose_agent(capability: str, task: JSON, *, organization_id: UUID, key: str | None = None) -> AgentType:
+    """Give the best agent for a capability; raises NotFound, and NotNow when nobody may be asked now."""
+    ctx = LocalContext(organization_id, key=f"execute:{key or uuid4()}")
+    return selection.choose(
+        capability, task, ctx, probe=False
+    )  # the request may hold its transaction open until it is answered
+
+
 def execute(
     agent_type: AgentType,
     task: JSON,
@@ -38,12 +47,13 @@ def execute(
     input_at: str = "",
     caller: str = "",
     spending: Spending | None = None,
+    capability: str = "",
 ) -> Outcome:
     """Run the agent and give its Outcome; raise Invalid (places under `input_at`) when the task does not fit it.
 
     Calls with the same `key` give tools the same idempotency keys, so that what they send is sent once. `session` names
-    the conversation that the agent goes on with. What models cost counts as that of the `caller`, and is noted in
-    `spending`.
+    the conversation that the agent goes on with, `capability` is what the agent was chosen for. What models cost counts
+    as that of the `caller`, and is noted in `spending`.
     """
     try:
         check_config(agent_type, config)
@@ -54,10 +64,16 @@ def execute(
     def work(cancelled: Callable[[], bool]) -> JSON:
         name = f"execute:{key or uuid4()}"
         ctx = LocalContext(organization_id, key=name, log=log, cancelled=cancelled, session=session, caller=caller)
+        given = agent_type.addressed(task, capability) if capability else task
         try:
-            return run_agent(agent_type.name, task, ctx, config=config).output
+            return run_agent(agent_type, given, ctx, config=config).output
         finally:
             if spending is not None:
                 spending.micro_usd = ctx.cost_micro_usd
 
-    return outcome_of(work, timeout=timeout, input_at=input_at)
+    outcome = outcome_of(work, timeout=timeout, input_at=input_at)
+    if capability and (outcome.error or {}).get("code") not in selection.NOBODYS_FAULT:
+        selection.measure(
+            agent_type, capability, organization_id, success=outcome.error is None, ms=outcome.duration_ms
+        )
+    return outcome

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -10,9 +11,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apps.accounts.access import bucket, refuse_excess
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
-from apps.agents import registry
+from apps.agents import lists, registry
 from apps.agents.registry import AgentType
+from apps.agents.services import merit
 from apps.agents.services.execution import execute
+from apps.agents.services.merit import Choice
+from apps.agents.views.snippet import snippet
 from apps.common import limits
 from apps.common.curl import curl
 from apps.common.json import JSON
@@ -20,19 +24,25 @@ from apps.common.outcomes import Outcome
 from apps.common.schema_parts import table
 from apps.common.trials import INPUT_AT, trial
 
+ORIGINS = {"builtin": "Orchestra", "plugin": "a plugin", "llm": "this organization"}
+
 
 @require_safe
 @page()
 def catalogue(request: PageRequest) -> HttpResponse:
     """List the agents; htmx asks for the list alone while somebody types."""
     wanted, capability = request.GET.get("q", "").strip(), request.GET.get("capability", "")
-    everything = sorted(registry.all(), key=lambda one: (not one.capabilities, one.name.casefold()))
+    organization = request.access.organization.pk
+    everything = sorted(registry.all_for(organization), key=lambda one: (not one.capabilities, one.name.casefold()))
     found = [one for one in everything if _matches(one, wanted) and capability in {"", *one.capabilities}]
     context = {
         "agents": found,
         "wanted": wanted,
         "capability": capability,
         "capabilities": _capabilities(everything),
+        "rows": lists.rows(lists.found(wanted, capability)),
+        "routing": _routing(organization, capability, everything),
+        "snippet": snippet(request),
         "summary": f"{len(found)} of {len(everything)} agents" if len(found) < len(everything) else "",
     }
     template = "agents/_list.html" if is_fragment(request) else "agents/catalogue.html"
@@ -43,7 +53,7 @@ def catalogue(request: PageRequest) -> HttpResponse:
 @page()
 def agent(request: PageRequest, name: str) -> HttpResponse:
     """Show an agent with what it takes and gives, or run it once."""
-    agent_type = registry.get(name)
+    agent_type = registry.get_for(request.access.organization.pk, name)
     if request.method == "POST":
         request.access.require(Capability.RUN)
         refuse_excess(limits.hit([bucket("run", f"caller:{request.user.pk}")]))
@@ -51,6 +61,7 @@ def agent(request: PageRequest, name: str) -> HttpResponse:
     context = {
         "agent": agent_type,
         "facts": _facts(agent_type),
+        "rows": lists.rows(lists.found("", agent=agent_type.name)),
         "tables": _tables(agent_type),
         "trial": tried,
         "may_try": request.access.can(Capability.RUN),
@@ -76,14 +87,22 @@ def _matches(agent_type: AgentType, wanted: str) -> bool:
     return all(word in text for word in wanted.replace("_", " ").casefold().split())
 
 
+def _routing(organization: UUID, capability: str, everything: Sequence[AgentType]) -> Choice | None:
+    """Give who would get a task now, where a capability is asked for that anybody has."""
+    known = any(capability in one.capabilities for one in everything)
+    return merit.route(organization, capability) if capability and known else None
+
+
 def _capabilities(agents: Sequence[AgentType]) -> list[tuple[str, str]]:
     known = sorted({capability for one in agents for capability in one.capabilities})
     return [("", "Any capability"), *((one, one.replace("_", " ")) for one in known)]
 
 
 def _facts(agent_type: AgentType) -> list[tuple[str, Any]]:
+    if agent_type.kind == "remote":
+        return [("Comes from", "processes of its own"), ("Runs in", agent_type.origin)]
     facts = [
-        ("Comes from", "Orchestra" if agent_type.kind == "builtin" else "a plugin"),
+        ("Comes from", ORIGINS.get(agent_type.kind, agent_type.kind)),
         ("Version", ", ".join(map(str, agent_type.majors))),
         ("Runs in", f"the workers of the queue {agent_type.queue}"),
         ("Class", agent_type.origin),

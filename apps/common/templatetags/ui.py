@@ -50,6 +50,12 @@ LOOKS: Mapping[str, Look] = {
     "timed_out": Look("Timed out", "failed", "timed-out"),
     "cancelled": Look("Cancelled", "cancelled", "cancelled"),
     "skipped": Look("Skipped", "skipped", "skipped"),
+    # Agents outside
+    "idle": Look("Idle", "completed", "completed"),
+    "busy": Look("Busy", "running", "running"),
+    "draining": Look("Draining", "waiting", "paused"),
+    "disabled": Look("Disabled", "cancelled", "cancelled"),
+    "offline": Look("Offline", "skipped", "skipped"),
     # Questions to people
     "open": Look("Waiting", "waiting", "waiting"),
     "approved": Look("Approved", "completed", "completed"),

@@ -56,12 +56,12 @@ def handler_of(spec: Node, organization_id: UUID | None = None) -> str:
 
 
 def _agent_handler(spec: AgentNode, organization_id: UUID | None) -> str:
-    known = agents.find(spec.agent) if spec.agent else agents.can(spec.capability or "")
-    if not known and organization_id and agents.is_own(organization_id, name=spec.agent, capability=spec.capability):
+    found = agents.find(spec.agent) if spec.agent else None
+    is_here = found is not None or agents.can(spec.capability or "")
+    asked = {"name": spec.agent, "capability": spec.capability}
+    if not is_here and organization_id is not None and agents.is_own(organization_id, **asked):
         return OWN_AGENT
-    if spec.agent is None:
-        return f"agent:can:{spec.capability}"
-    return _with_major("agent", spec.agent, agents.find(spec.agent))
+    return _with_major("agent", spec.agent, found) if spec.agent else f"agent:can:{spec.capability}"
 
 
 def type_of(handler: str) -> str:

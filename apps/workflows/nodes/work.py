@@ -1,7 +1,7 @@
 """The node types that execute something: agent and tool."""
 
-from apps.agents import registry
 from apps.agents.runtime import run_agent
+from apps.agents.services.selection import run_best
 from apps.workflows.engine.spec import AgentNode, ToolNode
 from apps.workflows.nodes.base import Completed, NodeContext
 
@@ -14,9 +14,7 @@ class AgentHandler:
         task = {} if ctx.input is None else ctx.input
         ctx.on_unknown, ctx.model = spec.on_unknown, spec.model
         if spec.agent is None:
-            capability = spec.capability or ""
-            chosen = registry.select_for(ctx.organization_id, capability)
-            result = run_agent(chosen, chosen.addressed(task, capability), ctx, config=spec.config)
+            result = run_best(spec.capability or "", task, ctx, config=spec.config)
         else:
             result = run_agent(spec.agent, task, ctx, config=spec.config)
         return Completed(result.output, result.route)

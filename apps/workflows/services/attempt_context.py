@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -42,6 +43,8 @@ from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import read_value
+
+STEPS_OF_AN_AGENT = 100_000  # no agent takes more; each that works at a visit counts its steps from a place of its own
 
 
 class AttemptContext(NodeContext):
@@ -183,6 +186,19 @@ class AttemptContext(NodeContext):
     def overdue(self) -> bool:
         """Whether the attempt has had all its time."""
         return self.row.timeout is not None and self.leases.age(self.row) > self.row.timeout
+
+    @property
+    def is_over(self) -> bool:
+        """See Context.is_over; asks the row, as this process may only have been given up for dead."""
+        if self.overdue:
+            return True
+        with look() as tx:
+            return not workers.is_open(tx, self.row.id)
+
+    def hand_over(self, number: int) -> None:
+        """See Context.hand_over."""
+        self._position = number * STEPS_OF_AN_AGENT
+        self._calls = itertools.count(number * STEPS_OF_AN_AGENT + 1)
 
     # ---- what people see --------------------------------------------------------------------------
 

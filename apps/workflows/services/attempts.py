@@ -28,8 +28,11 @@ def work(node_run: UUID, leases: Leases) -> None:
 
 def go_on(claim: Claim | None, leases: Leases) -> None:
     """Executes a claimed node run, and what its result has this process go on with."""
-    while claim is not None:
-        claim = _see_through(claim, leases)
+    try:
+        while claim is not None:
+            claim = _see_through(claim, leases)
+    finally:
+        release_connection()  # a node that starts may have asked for an agent of its organization
 
 
 def take(node_run: UUID, leases: Leases, *, run: UUID | None = None) -> Claim | None:

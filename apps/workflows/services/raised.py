@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from apps.common.errors import DomainError, Fatal, Retryable
+from apps.common.errors import DomainError, Fatal, NotNow, Retryable
 from apps.workflows.nodes.base import NodeError
 
 MOST_CHARACTERS = 4_000  # of a message
@@ -15,7 +15,8 @@ _PASSING = frozenset({429, 503})  # statuses of errors that another try may not 
 def error_of(error: BaseException) -> NodeError:
     """The error, and whether another attempt may help: what is neither Fatal nor known to last is tried again."""
     if isinstance(error, Retryable):
-        return NodeError(_text(error.code), _text(error), retryable=True, retry_after=_seconds(error.retry_after))
+        wait, deferred = _seconds(error.retry_after), isinstance(error, NotNow)
+        return NodeError(_text(error.code), _text(error), retryable=True, retry_after=wait, deferred=deferred)
     if isinstance(error, Fatal):
         return NodeError(_text(error.code), _text(error))
     if isinstance(error, DomainError):

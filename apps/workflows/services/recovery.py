@@ -9,10 +9,13 @@ from uuid import UUID
 
 import structlog
 
+from apps.agents import registry as agents
+from apps.common import upkeep
+from apps.common.intervals import Interval
 from apps.workflows import dispatch
 from apps.workflows.engine.states import NodeStatus
 from apps.workflows.nodes.base import Failed, NodeError
-from apps.workflows.nodes.registry import INLINE, served
+from apps.workflows.nodes.registry import INLINE, OWN_AGENT, served
 from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
 from apps.workflows.services.firing import fire_schedules
 from apps.workflows.services.transition import again, ending, people
@@ -24,7 +27,9 @@ from apps.workflows.store.rows import NodeRow
 
 MOST_LOSSES = 5
 HINT_AGAIN_SECONDS = 5.0
+ADOPT_SECONDS = 2.0
 
+_adopting = Interval(ADOPT_SECONDS, is_over=True)
 log = structlog.get_logger(__name__)
 
 
@@ -39,8 +44,9 @@ def recover(lease: float) -> dict[str, int]:
         "children_ended": hear_children(),
         "children_orphaned": cancel_orphans(),
         "schedules_due": fire_schedules(),
+        "agents_arrived": adopt_own_agents(),
         "hints": hint_again(),
-    }
+    } | upkeep.do_all()
 
 
 def bury_workers(lease: float) -> int:
@@ -123,6 +129,26 @@ def hint_again() -> int:
         forgotten = recovery.unhinted(tx, served(), HINT_AGAIN_SECONDS)
     dispatch.hint(forgotten)
     return len(forgotten)
+
+
+def adopt_own_agents() -> int:
+    """Lets every worker have the node runs whose agent no process had, and which the organization has got since."""
+    if not _adopting.take():
+        return 0
+    with look() as tx:
+        wanted = recovery.unserved_agents(tx, served())
+    found = [(organization, handler) for organization, handler in wanted if _is_own(organization, handler)]
+    if not found:
+        return 0
+    with transaction() as tx:
+        return sum(recovery.rename_handler(tx, organization, handler, OWN_AGENT) for organization, handler in found)
+
+
+def _is_own(organization: UUID, handler: str) -> bool:
+    name = handler.removeprefix("agent:")
+    if name.startswith("can:"):
+        return agents.is_own(organization, capability=name.removeprefix("can:"))
+    return agents.is_own(organization, name=name)
 
 
 def _each(find: Callable[..., list[Place]], status: NodeStatus, act: Callable[[Transition, NodeRow], None]) -> int:

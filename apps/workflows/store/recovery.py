@@ -59,6 +59,21 @@ where id in (
     limit %(most)s)
 returning id, queue
 """
+_UNSERVED_AGENTS = """
+select distinct n.organization_id, n.handler from workflows_noderun n
+where n.status in ('queued', 'retrying') and n.available_at <= clock_timestamp() and n.handler like 'agent:%%'
+    and not n.handler = any(%(handlers)s)
+limit %(limit)s
+"""
+_RENAME_HANDLER = """
+with free as (
+    select id from workflows_noderun
+    where organization_id = %(organization)s and status in ('queued', 'retrying') and handler = %(handler)s
+    for update skip locked),
+renamed as (
+    update workflows_noderun n set handler = %(now)s from free where n.id = free.id returning n.id)
+select count(*) from renamed
+"""
 _DUE = """
 select n.id, n.run_id from workflows_noderun n join workflows_run r on r.id = n.run_id
 where n.status = 'waiting' and n.waiting_for = any(array['time', 'event', 'approval', 'child', 'items'])
@@ -135,6 +150,17 @@ def offers(
 def claimable(tx: Transaction, handlers: Collection[str], limit: int) -> list[UUID]:
     """The same from the first organization on, without the organizations."""
     return [offer.node_run for offer in offers(tx, handlers, limit)[0]]
+
+
+def unserved_agents(tx: Transaction, handlers: Collection[str]) -> list[tuple[UUID, str]]:
+    """Organizations and the handlers of agents that are wanted there and that a worker with these does not have."""
+    rows = tx.rows(_UNSERVED_AGENTS, handlers=list(handlers), limit=BATCH)
+    return [(row["organization_id"], row["handler"]) for row in rows]
+
+
+def rename_handler(tx: Transaction, organization: UUID, handler: str, now: str) -> int:
+    """Gives what is queued for one handler another one; how many node runs that were."""
+    return int(tx.value(_RENAME_HANDLER, organization=organization, handler=handler, now=now))
 
 
 def unhinted(tx: Transaction, handlers: Collection[str], after: float) -> list[tuple[UUID, str]]:

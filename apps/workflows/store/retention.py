@@ -34,6 +34,8 @@ _OF_NODES = "node_run_id in (select id from workflows_noderun where run_id = any
 # What points comes before what it points to. A fork has copies of all it took over and loses no more than the pointer.
 _DELETIONS = (
     "delete from observability_logline where run_id = any(%(runs)s)",
+    "delete from agents_agentdecision where run_id = any(%(runs)s)",
+    "delete from agents_agenttask where run_id = any(%(runs)s)",
     f"delete from workflows_journalentry where {_OF_NODES}",
     f"delete from workflows_attempt where {_OF_NODES}",
     "delete from workflows_effect where run_id = any(%(runs)s)",

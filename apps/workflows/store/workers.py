@@ -57,6 +57,10 @@ where leader.locktype = 'advisory' and leader.classid = %(lock_class)s::oid and 
     and w.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease)s)
 """
 _FORGET = "delete from workflows_worker where stopped_at < clock_timestamp() - interval '7 days'"
+_IS_OPEN = """
+select exists (
+    select 1 from workflows_noderun where id = %(id)s and status in ('queued', 'retrying', 'running', 'waiting'))
+"""
 _HELD = "select id, fence from workflows_noderun where id = any(%(ids)s) and status in ('running', 'queued')"
 
 
@@ -100,6 +104,11 @@ def still_held(tx: Transaction, fences: dict[UUID, int]) -> set[UUID]:
     """Those of the node runs that nobody has cancelled, timed out or claimed anew."""
     ids: Sequence[UUID] = list(fences)
     return {row["id"] for row in tx.rows(_HELD, ids=ids) if row["fence"] == fences[row["id"]]}
+
+
+def is_open(tx: Transaction, node_run: UUID) -> bool:
+    """Whether the node run has not ended."""
+    return bool(tx.value(_IS_OPEN, id=node_run))
 
 
 def lock(connection: "psycopg.Connection[Any]", key: int) -> bool:

@@ -14,7 +14,6 @@ from django.conf import settings
 from apps.accounts.services import expiry
 from apps.agents.bus.retention import forget_old_messages
 from apps.agents.memory.erasing import forget_unused_sessions
-from apps.common import chores
 from apps.common.database import release_connection
 from apps.workflows.services import attempts, firing, recovery
 from apps.workflows.services.acting import act_on_run
@@ -35,7 +34,6 @@ RECOVERY_SECONDS = 1.0
 RECLAIM_SECONDS = 3.0
 FLUSH_SECONDS = 0.5
 TIDY_SECONDS = 600.0
-CHORE_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +61,6 @@ class WorkerRuntime:
             self._reclaim: RECLAIM_SECONDS,
             self._flush: FLUSH_SECONDS,
             self._tidy: TIDY_SECONDS,
-            self._do_chores: CHORE_SECONDS,
         }
         for loop, seconds in loops.items():
             threading.Thread(target=self._repeat, args=(loop, seconds), name=loop.__name__, daemon=True).start()
@@ -143,10 +140,6 @@ class WorkerRuntime:
                 forget_old_runs(timedelta(days=days), go_on=self._may_tidy)
             if days := settings.ORCHESTRA_SESSION_DAYS:
                 forget_unused_sessions(timedelta(days=days), go_on=self._may_tidy)
-
-    def _do_chores(self) -> None:
-        if self.liveness.leads:
-            chores.do_all()
 
     def _may_tidy(self) -> bool:
         return self.liveness.leads and not self.stopping.is_set()

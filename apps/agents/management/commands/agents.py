@@ -1,8 +1,10 @@
 from typing import Any
 
-from apps.agents import registry
+from apps.agents import lists, registry, selectors
+from apps.agents.lists import Row
 from apps.agents.registry import AgentType
 from apps.agents.serializers.catalogue import agent_json
+from apps.agents.serializers.live import instance_json
 from apps.agents.services.execution import execute
 from apps.common.commands import OrchestraCommand, argument, subcommand
 from apps.common.documents import read_document
@@ -11,16 +13,66 @@ from apps.common.documents import read_document
 class Command(OrchestraCommand):
     help = "Shows and tries the agents that workflows can use."
 
-    @subcommand(argument("--capability", help="only agents that can do this"), organization=False)
+    @subcommand(argument("--capability", help="only agents that can do this"))
     def list_(self, capability: str | None) -> None:
         """List the agents by name."""
-        agents = registry.by_capability(capability) if capability else registry.all()
+        mine = self.organization.pk
+        agents = registry.able_for(mine, capability) if capability else registry.all_for(mine)
         self.table(map(self._row, agents), ["name", "kind", "capabilities", "description"])
 
-    @subcommand(argument("name", metavar="NAME"), organization=False)
+    @subcommand(argument("--capability", help="only those that can do this"))
+    def instances(self, capability: str | None) -> None:
+        """List the processes outside that serve agents."""
+        found = selectors.instances()
+        if capability:
+            found = found.filter(capability_names__contains=[capability])
+        rows = [_instance_row(row) for row in lists.rows(found)]
+        self.table(rows, ["state", "name", "agent", "load", "beat", "ok_percent", "p95_ms", "usd_24h"])
+        if not rows:
+            self.note("No agent has joined from outside. docs/live-agents.md says how one does.")
+
+    @subcommand(argument("name", metavar="NAME"))
     def show(self, name: str) -> None:
-        """Show an agent with what it takes and gives."""
-        self.show_value(agent_json(registry.get(name)))
+        """Show an agent with what it takes and gives, or a process outside with what it holds."""
+        found = registry.get_for(self.organization.pk, name)
+        if found.kind == "remote" and selectors.instances().filter(name=name).exclude(agent=name).exists():
+            self._show_instance(name)
+        else:
+            self.show_value(agent_json(found))
+
+    @subcommand(argument("name", metavar="NAME"))
+    def drain(self, name: str) -> None:
+        """Give a process outside nothing new; it finishes what it has."""
+        self._act("drain", name)
+        self.next_step(f"bin/manage agents show {name}")
+
+    @subcommand(argument("name", metavar="NAME"))
+    def resume(self, name: str) -> None:
+        """Give a process outside tasks again."""
+        self._act("resume", name)
+
+    @subcommand(argument("name", metavar="NAME"))
+    def disable(self, name: str) -> None:
+        """Give a process outside nothing, and what it has to others."""
+        self.confirm(f"'{name}' gets no more tasks, and those it has go to others at once.")
+        self._act("disable", name)
+        self.next_step(f"bin/manage agents resume {name}")
+
+    @subcommand(
+        argument("--capability", required=True, metavar="CAPABILITY", help="what has to be done"),
+        argument("--input", metavar="JSON", help="the task: JSON, @FILE, or - for standard input"),
+    )
+    def route(self, capability: str, input: str | None) -> None:  # noqa: A002 - its argument
+        """Explain which agent would get a task now, and why."""
+        from apps.agents.services.merit import route
+
+        choice = route(self.organization.pk, capability, read_document(input) if input else None)
+        if self.json:
+            self.print_json(choice.as_json())
+            return
+        shown = ["candidate", "score", "success", "calls", "latency_ms", "usd_per_call", "load", "breaker", "verdict"]
+        self.table(choice.as_json()["candidates"], shown)
+        self.note(choice.reason)
 
     @subcommand(
         argument("name", metavar="NAME"),
@@ -39,7 +91,7 @@ class Command(OrchestraCommand):
     ) -> None:
         """Run an agent once and print its output."""
         outcome = execute(
-            registry.get(name),
+            registry.get_for(self.organization.pk, name),
             read_document(input),
             organization_id=self.organization.pk,
             config=read_document(config) if config else None,
@@ -50,6 +102,17 @@ class Command(OrchestraCommand):
             self.fail(f"{outcome.error['message']} ({outcome.error['code']})")
         self.print_json(outcome.output)
 
+    def _show_instance(self, name: str) -> None:
+        instance = selectors.find_instance(name)
+        tasks = [{"task": str(one.pk), "state": one.state, "run": one.run_id} for one in lists.held(instance)]
+        self.show_value({**instance_json(instance), "tasks": tasks})
+
+    def _act(self, act: str, name: str) -> None:
+        from apps.agents.services import live
+
+        instance = live.ACTS[act](selectors.find_instance(name), by="cli")
+        self.show_value(instance_json(selectors.find_instance(str(instance.pk))))
+
     def _row(self, agent_type: AgentType) -> dict[str, Any]:
         if self.json:
             return dict(agent_json(agent_type))
@@ -59,6 +122,19 @@ class Command(OrchestraCommand):
             "capabilities": _short(", ".join(agent_type.capabilities), 40) or "-",
             "description": _short(agent_type.description.partition("\n")[0], 60),
         }
+
+
+def _instance_row(row: Row) -> dict[str, Any]:
+    return {
+        "state": row.state,
+        "name": row.instance.name,
+        "agent": row.instance.agent,
+        "load": f"{row.load}/{row.instance.max_concurrency}",
+        "beat": f"{row.silence:.0f} s",
+        "ok_percent": None if row.success is None else round(row.success * 100),
+        "p95_ms": None if row.p95_ms is None else round(row.p95_ms),
+        "usd_24h": round(row.usd_today, 4),
+    }
 
 
 def _short(text: str, length: int) -> str:

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 
+from apps.agents import selectors as agents
+from apps.agents.models import AgentDecision
 from apps.common.json import JSON, dumps
 from apps.integrations import language_models
 from apps.observability.models import LogLine
@@ -170,6 +172,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     path = f"nodes.{found.node}.output" if found.node.isidentifier() else f"nodes['{found.node}'].output"
     path += f"[{found.index}]" if found.index >= 0 else ""
     tries, effects, steps = list(found.attempts.all()), _effects(run, found), _steps(found)
+    chosen = _choices(found)
     items = NodeRun.objects.filter(parent=found).order_by("index") if found.index < 0 else NodeRun.objects.none()
     result = "Error" if found.error and found.output is None and found.status != "completed" else "Output"
     tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": (result, None)}
@@ -177,6 +180,8 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         tabs = {"items": ("Items", count)} | tabs
     if any(step.name.startswith(language_models.STEP) for step in steps) or unanswered(run.pk, found.pk).exists():
         tabs["model"] = ("Model", None)
+    if chosen:
+        tabs["agent"] = ("Why this agent", None)
     if effects:
         tabs["effects"] = ("Effects", len(effects))
     if steps:
@@ -189,6 +194,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         "items": lambda: _items(items, count, kept),
         "effects": lambda: effects,
         "model": lambda: conversation_of(run, found),
+        "agent": lambda: chosen,
         "steps": lambda: steps,
         "logs": lambda: _log(run, selection, found),
         "attempts": lambda: _tries(tries),
@@ -331,6 +337,13 @@ def _effects(run: Run, found: NodeRun | None = None) -> list[Effect]:
 
 def _steps(found: NodeRun) -> list[JournalEntry]:
     return list(JournalEntry.objects.filter(node_run=found).order_by("position").defer("result")[:MOST_LINES])
+
+
+def _choices(found: NodeRun) -> list[AgentDecision]:
+    """How the agent of each attempt was chosen, where a capability was asked for."""
+    if not found.handler.startswith("agent:"):
+        return []
+    return agents.decisions(f"{found.run_id}:{found.node}:{found.visit}:{found.index}")
 
 
 def _lines(run: Run, found: NodeRun | None = None, **wanted: str) -> QuerySet[LogLine]:

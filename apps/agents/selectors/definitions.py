@@ -1,4 +1,4 @@
-"""Reading the agents of an organization."""
+"""Reading the agents that an organization has made of a prompt."""
 
 from uuid import UUID
 

@@ -1,0 +1,33 @@
+"""Reading the rows of agents, in the organization in scope."""
+
+from apps.agents.selectors.definitions import find_agent, find_version, newest_version, newest_versions, version_by_id
+from apps.agents.selectors.live import (
+    able,
+    decisions,
+    find_instance,
+    find_task,
+    has_room,
+    held_tasks,
+    instances,
+    load_of,
+    spent_today,
+    state_of,
+)
+
+__all__ = [
+    "able",
+    "decisions",
+    "find_agent",
+    "find_instance",
+    "find_task",
+    "find_version",
+    "has_room",
+    "held_tasks",
+    "instances",
+    "load_of",
+    "newest_version",
+    "newest_versions",
+    "spent_today",
+    "state_of",
+    "version_by_id",
+]
