@@ -1,10 +1,12 @@
-"""Operators' pages for what the built-in tools write, for language models and for the vault, which shows no secret."""
+"""Operators' pages for the outbox, MCP servers, language models and the vault, which shows no secret."""
 
 from django.contrib import admin
 
 from apps.common.admin import ReadOnlyAdmin
 from apps.integrations.models import (
     CachedAnswer,
+    McpServer,
+    McpTool,
     ModelProvider,
     ModelSetting,
     OrganizationKey,
@@ -52,3 +54,17 @@ class OrganizationKeyAdmin(ReadOnlyAdmin[OrganizationKey]):
     list_display = ["organization", "master", "created_at"]
     list_select_related = ["organization"]
     exclude = ["wrapped"]
+
+
+@admin.register(McpServer)
+class McpServerAdmin(ReadOnlyAdmin[McpServer]):
+    list_display = ["name", "url", "organization", "enabled", "problem", "refreshed_at"]
+    list_select_related = ["organization"]
+    search_fields = ["name", "url", "organization__slug"]
+
+
+@admin.register(McpTool)
+class McpToolAdmin(ReadOnlyAdmin[McpTool]):
+    list_display = ["name", "server", "organization", "effect", "approved_by", "approved_at", "gone"]
+    list_select_related = ["server", "organization"]
+    search_fields = ["name", "server__name", "organization__slug"]

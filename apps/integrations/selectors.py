@@ -1,11 +1,27 @@
-"""Reading the rows of the built-in tools, in the organization in scope."""
+"""Reading the outbox and MCP servers, in the organization in scope."""
 
 from django.db.models import QuerySet
 
-from apps.integrations.models import OutboxMessage
+from apps.common.selectors import find_by_id
+from apps.integrations.models import McpServer, McpTool, OutboxMessage
 
 
 def outbox_messages(run_id: str | None = None) -> QuerySet[OutboxMessage]:
     """Give the messages of the outbox, or those of one run."""
     messages = OutboxMessage.objects.all()
     return messages.filter(run_id=run_id) if run_id else messages
+
+
+def mcp_servers() -> QuerySet[McpServer]:
+    """Give the organization's MCP servers."""
+    return McpServer.objects.select_related("secret")
+
+
+def find_mcp_server(ref: str) -> McpServer:
+    """Give the MCP server with this name or id; raises NotFound."""
+    return mcp_servers().filter(name=ref).first() or find_by_id(mcp_servers(), ref)
+
+
+def mcp_tools(server: McpServer) -> QuerySet[McpTool]:
+    """Give what a server has listed, by name."""
+    return McpTool.objects.filter(server=server).select_related("server").order_by("name")

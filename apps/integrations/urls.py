@@ -1,21 +1,31 @@
-"""The addresses of tools, models and the outbox."""
+"""The addresses of tools, MCP servers, models and the outbox."""
 
 from django.urls import path
 
-from apps.integrations import api
-from apps.integrations.views import catalogue, models
+from apps.integrations.api import mcp, tools
+from apps.integrations.views import catalogue, mcp_servers, models
 
 pages = [
     path("tools", catalogue.catalogue, name="tools"),
     path("tools/<str:name>", catalogue.tool, name="tool"),
     path("settings/models", models.models, name="settings_models"),
+    path("mcp-servers", mcp_servers.servers, name="settings_mcp"),
+    path("mcp-servers/<str:ref>", mcp_servers.server, name="mcp_server"),
+    path("mcp-servers/<str:ref>/refresh", mcp_servers.refresh, name="refresh_mcp_server"),
+    path("mcp-servers/<str:ref>/tools", mcp_servers.tools, name="decide_mcp_tools"),
+    path("mcp-servers/<str:ref>/switch", mcp_servers.switch, name="switch_mcp_server"),
+    path("mcp-servers/<str:ref>/delete", mcp_servers.delete, name="delete_mcp_server"),
 ]
 
 urlpatterns = [
     *pages,
-    path("v1/tools", api.ToolsView.as_view()),
-    path("v1/tools/<str:name>", api.ToolView.as_view()),
-    path("v1/tools/<str:name>/invoke", api.InvokeToolView.as_view()),
-    path("v1/outbox", api.OutboxView.as_view()),
-    path("v1/outbox/<str:ref>", api.OutboxMessageView.as_view()),
+    path("v1/tools", tools.ToolsView.as_view()),
+    path("v1/tools/<str:name>", tools.ToolView.as_view()),
+    path("v1/tools/<str:name>/invoke", tools.InvokeToolView.as_view()),
+    path("v1/mcp/servers", mcp.McpServersView.as_view()),
+    path("v1/mcp/servers/<str:ref>", mcp.OneMcpServerView.as_view()),
+    path("v1/mcp/servers/<str:ref>/refresh", mcp.RefreshMcpServerView.as_view()),
+    path("v1/mcp/servers/<str:ref>/tools", mcp.McpToolsView.as_view()),
+    path("v1/outbox", tools.OutboxView.as_view()),
+    path("v1/outbox/<str:ref>", tools.OutboxMessageView.as_view()),
 ]

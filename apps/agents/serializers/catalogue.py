@@ -8,7 +8,7 @@ from apps.agents.registry import AgentType
 from apps.agents.services.execution import DEFAULT_SECONDS, MOST_SECONDS
 from apps.common.json import JSON
 from apps.common.serializers import StrictSerializer
-from apps.integrations.serializers import CallErrorSerializer
+from apps.integrations.serializers.tools import CallErrorSerializer
 
 
 class AgentSerializer(serializers.Serializer[Any]):

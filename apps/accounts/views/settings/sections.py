@@ -20,6 +20,7 @@ SECTIONS = (
     ("roles", "Roles", Capability.VIEW),
     ("api_keys", "API keys", Capability.MANAGE),
     ("models", "Models", Capability.VIEW),
+    ("mcp", "MCP servers", Capability.VIEW),
     ("organization", "Organization", Capability.VIEW),
     ("appearance", "Appearance", Capability.VIEW),
 )

@@ -3,7 +3,7 @@ from typing import Any
 from apps.common.commands import OrchestraCommand, argument, subcommand
 from apps.common.documents import read_document
 from apps.integrations import registry
-from apps.integrations.serializers import tool_json
+from apps.integrations.serializers.tools import tool_json
 from apps.integrations.services.calls import call
 from apps.integrations.tools import Tool
 

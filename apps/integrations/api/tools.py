@@ -17,7 +17,7 @@ from apps.common.selectors import find_by_id
 from apps.common.serializers import checked
 from apps.common.transactions import allow_idle
 from apps.integrations import registry, selectors
-from apps.integrations.serializers import (
+from apps.integrations.serializers.tools import (
     CallSerializer,
     InvokeSerializer,
     OutboxMessageSerializer,

@@ -1,0 +1,1 @@
+"""The REST endpoints of tools and of what they come from."""
