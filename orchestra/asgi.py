@@ -29,7 +29,10 @@ from orchestra.wsgi import application as wsgi_application  # noqa: E402
 from orchestra.wsgi_threads import Receive, Scope, Send, WsgiThreads  # noqa: E402
 
 # Other protocols, each by the module that speaks it. Their libraries are large, and loaded when somebody first asks.
-PROTOCOLS = ((re.compile(r"^/mcp/?$"), "apps.workflows.protocols.mcp"),)
+PROTOCOLS = (
+    (re.compile(r"^/mcp/?$"), "apps.workflows.protocols.mcp"),
+    (re.compile(r"^/a2a(/|$)|^/\.well-known/agent-card\.json$"), "apps.workflows.protocols.a2a.application"),
+)
 STREAM_PATH = re.compile(r"^/v1/runs/[^/]+/events/?$")
 
 
