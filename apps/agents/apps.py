@@ -12,3 +12,5 @@ class AgentsConfig(AppConfig):
         import_module("apps.agents.llm.source")
         import_module("apps.agents.bus.tools")
         import_module("apps.agents.discovery").discover()
+        registry = import_module("apps.agents.registry")
+        registry.register_source(import_module("apps.agents.a2a").A2aSource())

@@ -1,9 +1,10 @@
-"""Operators' pages for the outbox, MCP servers, language models and the vault, which shows no secret."""
+"""Operators' pages for the outbox, MCP servers, A2A agents, language models and the vault, which shows no secret."""
 
 from django.contrib import admin
 
 from apps.common.admin import ReadOnlyAdmin
 from apps.integrations.models import (
+    A2aAgent,
     CachedAnswer,
     McpServer,
     McpTool,
@@ -54,6 +55,13 @@ class OrganizationKeyAdmin(ReadOnlyAdmin[OrganizationKey]):
     list_display = ["organization", "master", "created_at"]
     list_select_related = ["organization"]
     exclude = ["wrapped"]
+
+
+@admin.register(A2aAgent)
+class A2aAgentAdmin(ReadOnlyAdmin[A2aAgent]):
+    list_display = ["name", "card_url", "organization", "enabled", "problem", "refreshed_at"]
+    list_select_related = ["organization"]
+    search_fields = ["name", "card_url", "organization__slug"]
 
 
 @admin.register(McpServer)

@@ -1,9 +1,9 @@
-"""Reading the outbox and MCP servers, in the organization in scope."""
+"""Reading the outbox, MCP servers and A2A agents, in the organization in scope."""
 
 from django.db.models import QuerySet
 
 from apps.common.selectors import find_by_id
-from apps.integrations.models import McpServer, McpTool, OutboxMessage
+from apps.integrations.models import A2aAgent, McpServer, McpTool, OutboxMessage
 
 
 def outbox_messages(run_id: str | None = None) -> QuerySet[OutboxMessage]:
@@ -25,3 +25,13 @@ def find_mcp_server(ref: str) -> McpServer:
 def mcp_tools(server: McpServer) -> QuerySet[McpTool]:
     """Give what a server has listed, by name."""
     return McpTool.objects.filter(server=server).select_related("server").order_by("name")
+
+
+def a2a_agents() -> QuerySet[A2aAgent]:
+    """Give the organization's A2A agents."""
+    return A2aAgent.objects.select_related("secret")
+
+
+def find_a2a_agent(ref: str) -> A2aAgent:
+    """Give the A2A agent with this name or id; raises NotFound."""
+    return a2a_agents().filter(name=ref).first() or find_by_id(a2a_agents(), ref)

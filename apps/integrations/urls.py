@@ -1,9 +1,9 @@
-"""The addresses of tools, MCP servers, models and the outbox."""
+"""The addresses of tools, MCP servers, A2A agents, models and the outbox."""
 
 from django.urls import path
 
-from apps.integrations.api import mcp, tools
-from apps.integrations.views import catalogue, mcp_servers, models
+from apps.integrations.api import a2a, mcp, tools
+from apps.integrations.views import a2a_agents, catalogue, mcp_servers, models
 
 pages = [
     path("tools", catalogue.catalogue, name="tools"),
@@ -15,6 +15,11 @@ pages = [
     path("mcp-servers/<str:ref>/tools", mcp_servers.tools, name="decide_mcp_tools"),
     path("mcp-servers/<str:ref>/switch", mcp_servers.switch, name="switch_mcp_server"),
     path("mcp-servers/<str:ref>/delete", mcp_servers.delete, name="delete_mcp_server"),
+    path("a2a-agents", a2a_agents.agents, name="settings_a2a"),
+    path("a2a-agents/<str:ref>", a2a_agents.agent, name="a2a_agent"),
+    path("a2a-agents/<str:ref>/refresh", a2a_agents.refresh, name="refresh_a2a_agent"),
+    path("a2a-agents/<str:ref>/switch", a2a_agents.switch, name="switch_a2a_agent"),
+    path("a2a-agents/<str:ref>/delete", a2a_agents.delete, name="delete_a2a_agent"),
 ]
 
 urlpatterns = [
@@ -26,6 +31,9 @@ urlpatterns = [
     path("v1/mcp/servers/<str:ref>", mcp.OneMcpServerView.as_view()),
     path("v1/mcp/servers/<str:ref>/refresh", mcp.RefreshMcpServerView.as_view()),
     path("v1/mcp/servers/<str:ref>/tools", mcp.McpToolsView.as_view()),
+    path("v1/a2a/agents", a2a.A2aAgentsView.as_view()),
+    path("v1/a2a/agents/<str:ref>", a2a.OneA2aAgentView.as_view()),
+    path("v1/a2a/agents/<str:ref>/refresh", a2a.RefreshA2aAgentView.as_view()),
     path("v1/outbox", tools.OutboxView.as_view()),
     path("v1/outbox/<str:ref>", tools.OutboxMessageView.as_view()),
 ]

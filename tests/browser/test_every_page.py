@@ -18,6 +18,7 @@ from apps.agents.models import AgentSession
 from apps.integrations.language_models import Message, ToolCall
 from tests.accounts.test_every_endpoint import patterns
 from tests.browser.accessibility import assert_accessible
+from tests.integrations.a2a_servers import listed_agent
 from tests.integrations.mcp_rows import listed_server
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.listed import listed, saved
@@ -55,6 +56,7 @@ def full(alice):
         "memories": session.pk,  # they have acts only, and no page each
         "tools": "outbox.send",
         "channels": talk(alice.organization).name,
+        "a2a-agents": listed_agent(alice.organization).name,
         "mcp-servers": listed_server(alice.organization).name,
         "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
         "workflow-restores": workflow.pk,

@@ -13,7 +13,7 @@ from mcp_types import ToolAnnotations
 
 from apps.common.errors import Conflict, Fatal, Invalid, NotFound, Retryable
 from apps.integrations import registry
-from apps.integrations.egress import exchange
+from apps.integrations.egress import bounded
 from apps.integrations.models import McpServer, McpTool
 from apps.integrations.services import invoke
 from apps.integrations.services.mcp_servers import Decision, add_server, change_server, decide_tools, refresh_server
@@ -320,7 +320,7 @@ def test_a_broken_answer_is_told_and_nothing_more(
 def test_an_endless_answer_is_cut_off(
     transactional_db: None, organization: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "MOST_BYTES", 1000)
+    monkeypatch.setattr(bounded, "MOST_BYTES", 1000)
     with serving(lambda _: Answer(200, JSON, b" " * 2000)) as endless, scope(organization=organization):
         settings.ORCHESTRA_EGRESS_ALLOW = [endless.address]
         server = refresh_server(add(organization, f"{endless.url}/mcp"))

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import httpcore2
 import httpx2
 
-from apps.common.errors import Fatal
-from apps.integrations.egress.fetching import MOST_BYTES, MOST_REDIRECTS
+from apps.integrations.egress.bounded import bounded_chunks
+from apps.integrations.egress.fetching import MOST_REDIRECTS
 from apps.integrations.egress.rules import check_url
 from apps.integrations.egress.transport import CONNECT_SECONDS, IDLE_CONNECTION_SECONDS, connect_checked
 
@@ -62,15 +62,8 @@ class _Bounded(httpx2.AsyncByteStream):
         self._exchange = exchange
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        length = 0
         try:
-            if self._coding not in {"", "identity"}:
-                message = f"The body is compressed as '{self._coding[:40]}', which was not asked for."
-                raise Fatal(message, code="invalid_response")
-            async for chunk in self._stream:
-                length += len(chunk)
-                if length > MOST_BYTES:
-                    raise Fatal(f"The answer is larger than {MOST_BYTES} bytes.", code="response_too_large")
+            async for chunk in bounded_chunks(self._stream, self._coding):
                 yield chunk
         except Exception as error:
             self._exchange.failure = error

@@ -15,9 +15,9 @@ from apps.common.errors import ErrorItem, Fatal
 from apps.common.json import JSON, pointer_to
 from apps.common.json_schema import Checker
 from apps.common.validation import InvalidInput
-from apps.integrations.mcp_client.keys import headers_of
 from apps.integrations.mcp_client.offers import Endpoint, Offer
 from apps.integrations.models import McpServer, McpTool
+from apps.integrations.services.remote_servers import headers_of
 from apps.integrations.tools import Effect, Tool, ToolContext
 
 PREFIX = "mcp."

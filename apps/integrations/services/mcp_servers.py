@@ -1,7 +1,6 @@
 """Adding servers of the Model Context Protocol, listing what they offer, and approving that."""
 
 import difflib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +12,13 @@ from apps.accounts.models import Organization
 from apps.common import json
 from apps.common.asyncio_loop import run_coroutine
 from apps.common.database import release_connection
-from apps.common.errors import Conflict, ErrorItem, Fatal, Invalid, Retryable
+from apps.common.errors import Conflict, ErrorItem, Fatal, Retryable
 from apps.integrations.mcp_client.offers import Offer
 from apps.integrations.mcp_client.source import endpoint_of
 from apps.integrations.models import McpServer, McpTool
 from apps.integrations.models.mcp import LONGEST_TOOL_NAME
-from apps.integrations.services import secrets
+from apps.integrations.services.remote_servers import check_address, check_key, check_name, invalid, kept, storable
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-KEY = re.compile(r"[!-~]{0,4000}")
 REFRESH_SECONDS = 30.0
 MOST_SERVERS = 50  # of an organization
 
@@ -43,15 +40,14 @@ def add_server(*, organization: Organization, name: str, url: str, enabled: bool
 
     Raises Invalid for a name or an address that cannot be, Conflict for a name that is taken. Nothing is sent.
     """
-    if not NAME.fullmatch(name):
-        raise _invalid("/name", "invalid_name", "A name has 1 to 40 small letters, digits, '-' and '_'.")
-    check_address(url)
-    _check_key(key)
+    check_name(name)
+    check_address(url, "url")
+    check_key(key)
     if McpServer.objects.count() >= MOST_SERVERS:
         raise Conflict(f"There are {MOST_SERVERS} MCP servers already; delete one.", code="too_many_servers")
     try:
         with transaction.atomic():
-            secret = secrets.keep(organization.pk, key) if key else None
+            secret = kept(organization.pk, key)
             return McpServer.objects.create(
                 organization=organization, name=name, url=url, enabled=enabled, created_by=by, secret=secret
             )
@@ -70,15 +66,15 @@ def change_server(
     if enabled is not None:
         server.enabled = enabled
     if url is not None and url != server.url:
-        check_address(url)
+        check_address(url, "url")
         server.url = url
         McpTool.objects.filter(server=server).delete()
         server.refreshed_at, server.problem = None, ""
         _forget_key(server)
     if key is not None:
-        _check_key(key)
+        check_key(key)
         _forget_key(server)
-        server.secret = secrets.keep(server.organization_id, key) if key else None
+        server.secret = kept(server.organization_id, key)
     server.save(update_fields=["url", "enabled", "secret", "refreshed_at", "problem"])
     return server
 
@@ -89,20 +85,6 @@ def delete_server(server: McpServer) -> None:
     server.delete()
     if server.secret:
         server.secret.delete()
-
-
-def check_address(url: str) -> None:
-    """Raise Invalid for an address that the egress rules would never let through."""
-    import httpx  # noqa: PLC0415 - slow to import
-
-    from apps.integrations.egress.rules import check_url  # noqa: PLC0415
-
-    try:
-        check_url(httpx.URL(url))
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise _invalid("/url", "invalid_url", f"This address cannot be read: {error}.") from None
-    except Fatal as refused:
-        raise _invalid("/url", refused.code, refused.message) from None
 
 
 def refresh_server(server: McpServer) -> McpServer:
@@ -135,7 +117,7 @@ def decide_tools(server: McpServer, decisions: Sequence[Decision], *, by: str) -
             tool = known.get(decision.name)
             if tool is None:
                 message = f"The server offers no tool '{decision.name[:100]}'; refresh it to see what it offers."
-                raise _invalid(f"/tools/{place}/name", "unknown_tool", message)
+                raise invalid(f"/tools/{place}/name", "unknown_tool", message)
             _decide(tool, decision, f"/tools/{place}", by)
 
 
@@ -153,7 +135,7 @@ def _decide(tool: McpTool, decision: Decision, at: str, by: str) -> None:
         tool.approved, tool.approved_digest, tool.approved_by, tool.approved_at = None, "", "", None
     else:
         if tool.problem or tool.gone:
-            raise _invalid(f"{at}/name", "unusable_tool", tool.problem or "The server does not offer it any more.")
+            raise invalid(f"{at}/name", "unusable_tool", tool.problem or "The server does not offer it any more.")
         if decision.digest != tool.digest:
             message = f"'{tool.name}' has changed since you looked at it; look again."
             raise Conflict(message, code="tool_changed", errors=[ErrorItem(f"{at}/digest", "tool_changed", message)])
@@ -166,10 +148,10 @@ def _decide(tool: McpTool, decision: Decision, at: str, by: str) -> None:
 @transaction.atomic
 def _taken_in(server: McpServer, offers: list[Offer]) -> McpServer:
     known = {tool.name: tool for tool in McpTool.objects.select_for_update().filter(server=server)}
-    offered = {_storable(offer.name[:LONGEST_TOOL_NAME]): offer for offer in offers}
+    offered = {storable(offer.name[:LONGEST_TOOL_NAME]): offer for offer in offers}
     for name, offer in offered.items():
         tool = known.get(name) or McpTool(organization_id=server.organization_id, server=server, name=name)
-        tool.problem, tool.digest, tool.gone = _storable(offer.problem), offer.digest, False
+        tool.problem, tool.digest, tool.gone = storable(offer.problem), offer.digest, False
         tool.offered = {} if offer.problem else offer.pinned
         tool.save()
     for name, tool in known.items():
@@ -182,19 +164,10 @@ def _taken_in(server: McpServer, offers: list[Offer]) -> McpServer:
 
 
 def _noted(server: McpServer, problem: str) -> McpServer:
-    server.problem = _storable(problem)
+    server.problem = storable(problem)
     McpServer.objects.filter(pk=server.pk).update(problem=server.problem, refreshed_at=Now())
     server.refresh_from_db(fields=["refreshed_at"])
     return server
-
-
-def _storable(text: str) -> str:
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def _check_key(key: str) -> None:
-    if not KEY.fullmatch(key):
-        raise _invalid("/key", "invalid_key", "A key is visible ASCII characters, at most 4,000.")
 
 
 def _forget_key(server: McpServer) -> None:
@@ -208,7 +181,3 @@ def _lines(pinned: dict[str, Any]) -> list[str]:
     described = str(pinned.get("description", "")).splitlines()
     schemas = {name: pinned.get(name) for name in ("input_schema", "output_schema") if pinned.get(name)}
     return [*described, *json.dumps(schemas, indent=True).decode().splitlines()]
-
-
-def _invalid(pointer: str, code: str, message: str) -> Invalid:
-    return Invalid(message, code=code, errors=[ErrorItem(pointer, code, message)])

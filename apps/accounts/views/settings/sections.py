@@ -21,6 +21,7 @@ SECTIONS = (
     ("api_keys", "API keys", Capability.MANAGE),
     ("models", "Models", Capability.VIEW),
     ("mcp", "MCP servers", Capability.VIEW),
+    ("a2a", "A2A agents", Capability.VIEW),
     ("organization", "Organization", Capability.VIEW),
     ("appearance", "Appearance", Capability.VIEW),
 )
