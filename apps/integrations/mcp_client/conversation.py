@@ -19,7 +19,7 @@ from apps.integrations.mcp_client.offers import Endpoint, Offer, Result
 REQUEST_SECONDS = 30.0
 MOST_PAGES = 20
 MOST_TOOLS = 500
-KEY_FIELD = "orchestra/idempotencyKey"  # in `_meta`, for servers that know what to do with it
+KEY_FIELD = "orchestra.idempotencyKey"  # in `_meta`, for servers that know what to do with it
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 _EXPECTED = (MCPError, httpx2.HTTPError, ValidationError, RuntimeError, OSError, Fatal)

@@ -42,7 +42,7 @@ from apps.workflows.services.compiled import compiled_version
 
 WAIT_SECONDS = 45.0  # for the end of a run; most clients wait a minute for an answer
 PAGE = 100  # tools
-KEY_FIELD = "orchestra/idempotencyKey"  # in `_meta`; the same call with the same key is the same run
+KEY_FIELD = "orchestra.idempotencyKey"  # in `_meta`; the same call with the same key is the same run
 GET_RUN = "get_run"
 
 RUN_SCHEMA: dict[str, Any] = {
