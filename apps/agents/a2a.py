@@ -14,6 +14,7 @@ from pydantic import BaseModel, JsonValue
 from apps.agents.context import Context
 from apps.agents.registry import AgentType
 from apps.agents.sdk import Agent
+from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
 from apps.common.errors import Fatal, Retryable
 from apps.common.json import JSON
@@ -53,9 +54,9 @@ class A2aCaller(Agent):
             sent = await ctx.astep("a2a:send", self._send, remote, text, data, ctx.idempotency_key())
             if "reply" in sent:
                 return sent["reply"]
-            self.task = sent["task"]
+            self.task = sent["task"]  # also where the journal has said so
             return await conversation.follow(remote, sent["task"], lambda words: ctx.progress(None, words))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Cancelled):
             given_up = await asyncio.to_thread(_is_given_up, ctx)
             if self.task and given_up:
                 await conversation.cancel(remote, self.task)
@@ -67,11 +68,13 @@ class A2aCaller(Agent):
 
         sending = asyncio.ensure_future(conversation.send(remote, text, data, key))
         try:
-            return await asyncio.shield(sending)
+            sent = await asyncio.shield(sending)
         except asyncio.CancelledError:
             with suppress(Fatal, Retryable, TimeoutError):
                 self.task = (await asyncio.wait_for(sending, LAST_SECONDS)).get("task")
             raise
+        self.task = sent.get("task")  # before the journal has it: that may refuse an attempt that is not wanted now
+        return sent
 
 
 @dataclass(frozen=True)

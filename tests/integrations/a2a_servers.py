@@ -50,10 +50,12 @@ class Behaviour(AgentExecutor):
         self.messages: list[Message] = []
         self.cancelled: list[str] = []
         self.let_go = threading.Event()
+        self.received = threading.Event()
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         assert context.message is not None
         self.messages.append(context.message)
+        self.received.set()
         wanted = context.get_user_input()
         if wanted == "reply":
             said = Message(role=Role.ROLE_AGENT, message_id="r", parts=[new_text_part("at once")])

@@ -1,5 +1,6 @@
 """Agents of other people as nodes: real ones on loopback, built with the official SDK."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -105,12 +106,29 @@ def test_cancelling_the_run_cancels_the_task_there(room: EngineRoom, added: A2aA
     run = room.start(node("slow"))
     working = threading.Thread(target=lambda: (room.work(), release_connection()))
     working.start()
-    while not behaviour.messages:
-        pass
+    assert behaviour.received.wait(30)
     room.cancel(run)
     while working.is_alive():
         room.look_after()
         working.join(0.05)
+
+    assert room.run(run).status == "cancelled"
+    assert len(behaviour.cancelled) == 1
+
+
+def test_a_run_that_is_cancelled_while_the_message_is_on_its_way_leaves_no_task_behind(
+    room: EngineRoom, added: A2aAgent, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = conversation.send
+
+    async def cancelled_meanwhile(*args: Any) -> Any:
+        sent = await send(*args)
+        await asyncio.to_thread(lambda: (room.cancel(run), release_connection()))
+        return sent
+
+    monkeypatch.setattr(conversation, "send", cancelled_meanwhile)
+    run = room.start(node("slow"))
+    room.work()  # the journal refuses what came of the message, as nobody wants it any more
 
     assert room.run(run).status == "cancelled"
     assert len(behaviour.cancelled) == 1
