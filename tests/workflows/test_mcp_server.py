@@ -17,6 +17,7 @@ from apps.accounts.models import Role
 from apps.accounts.services.keys import create_key
 from apps.common.database import release_connection
 from apps.workflows.protocols import mcp as protocol
+from apps.workflows.protocols import runs as protocol_runs
 from orchestra import asgi
 from tests.engine.documents import workflow
 from tests.integrations.asgi_servers import serving_asgi
@@ -357,3 +358,19 @@ def test_a_person_offers_a_workflow_on_its_page(browser: Any, organization: Any)
     assert "It is not offered" in withdrawn
     assert browser.viewer.post("/workflows/greet/offer", {"offered": "true"}).status_code == 403
     assert browser.stranger.post("/workflows/greet/offer", {"offered": "true"}).status_code == 404
+
+
+def test_where_too_many_wait_already_nobody_is_kept_waiting(
+    room: EngineRoom, alice: Any, talk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol_runs, "_waiting", asyncio.Semaphore(0))
+    name = offer(room, alice, GREET)
+
+    async def ask() -> Any:
+        async with talk(alice.secret) as client:
+            return await client.call_tool(name, {"who": "Ada"})
+
+    result = asyncio.run(ask())
+
+    assert result.structured_content["status"] == "pending"
+    assert "get_run" in result.structured_content["hint"]

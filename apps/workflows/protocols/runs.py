@@ -27,6 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_MESSAGE = 200
+_waiting = asyncio.Semaphore(1_000)  # each looks at its run now and then, and has a place on the event loop
 
 
 async def for_organization(access: Access, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -73,8 +74,18 @@ def start_once(
 
 
 async def events_until(run: UUID, seconds: float, after: int = 0) -> AsyncIterator[list[Event]]:
-    """Batches of a run's events, until it ends, waits for a person, or the seconds are over."""
-    ends = time.monotonic() + seconds
+    """Batches of a run's events, until it ends, waits for a person, or the seconds are over.
+
+    None where too many wait in this process already: then the run is told as it is, and asked for again.
+    """
+    if _waiting.locked():
+        return
+    async with _waiting:
+        async for batch in _until(run, time.monotonic() + seconds, after):
+            yield batch
+
+
+async def _until(run: UUID, ends: float, after: int) -> AsyncIterator[list[Event]]:
     batches: Any = follow(run, after)
     try:
         while (left := ends - time.monotonic()) > 0:

@@ -88,9 +88,9 @@ _call = behind_gate(_answer_call)
 
 
 def _public_card(name: str | None) -> AgentCard | None:
-    """The card of an agent that comes with the installation; what an organization has is shown to nobody else."""
+    """The card of an agent that is built in; what somebody has added is shown to whoever has a key, and nobody else."""
     agent = agents.find(name or FRONT)
-    return card_of(of_agent(agent), at_front=name is None) if agent else None
+    return card_of(of_agent(agent), at_front=name is None) if agent and agent.kind == "builtin" else None
 
 
 async def _send_card(card: AgentCard, scope: Scope, receive: Receive, send: Send) -> None:
