@@ -39,6 +39,7 @@ THINGS = [route for route in ROUTES if "<" in route]
 def full(alice):
     """Much of everything; gives something to open for each kind of address."""
     workflow = saved(alice.organization, "market-brief", title=LONG[:150], description=LONG)
+    alice.client.put("/v1/workflows/market-brief/offer", {"name": "a" * 64}, format="json")
     for number in range(30):
         saved(alice.organization, f"workflow-{number}")
     listed(workflow, count=60)

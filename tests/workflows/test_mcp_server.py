@@ -354,7 +354,7 @@ def test_a_person_offers_a_workflow_on_its_page(browser: Any, organization: Any)
     browser.owner.post("/workflows/greet/offer", {"offered": "false"})
     withdrawn = browser.owner.get("/workflows/greet").content.decode()
 
-    assert "/mcp</code>" in offered
+    assert "/a2a/greet" in offered
     assert "It is not offered" in withdrawn
     assert browser.viewer.post("/workflows/greet/offer", {"offered": "true"}).status_code == 403
     assert browser.stranger.post("/workflows/greet/offer", {"offered": "true"}).status_code == 404

@@ -56,7 +56,7 @@ def workflow_page(request: PageRequest, ref: str) -> HttpResponse:
     """Show one workflow: how it does, what it takes, its versions, runs and schedules."""
     workflow = selectors.find_workflow(ref)
     version = versions.find_version(workflow)
-    query = RunQuery((Term("workflow", workflow.name),))
+    query, offered = RunQuery((Term("workflow", workflow.name),)), selectors.offer_of(workflow)
     context = {
         "workflow": workflow,
         "version": version,
@@ -70,9 +70,9 @@ def workflow_page(request: PageRequest, ref: str) -> HttpResponse:
         "is_inline": True,
         "nodes": version.document["nodes"],
         "curl": _curl(request, workflow, version),
-        "offer": selectors.offer_of(workflow),
+        "offer": offered,
         "mcp_url": request.build_absolute_uri("/mcp"),
-        "a2a_url": request.build_absolute_uri("/a2a"),
+        "a2a_url": request.build_absolute_uri(f"/a2a/{offered.name}") if offered else "",
         **_picture(version),
         **_rights(request),
     }
