@@ -71,6 +71,9 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
             "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
             "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},
+            "mcp": {"level": "WARNING"},
+            "a2a": {"level": "WARNING"},
             "celery": {"level": "WARNING"},  # two lines for every hint
             "kombu": {"level": "WARNING"},
             # On a terminal a line for every request hides what matters.

@@ -14,4 +14,5 @@ class AgentsConfig(AppConfig):
         import_module("apps.agents.discovery").discover()
         registry, upkeep = import_module("apps.agents.registry"), import_module("apps.common.upkeep")
         registry.register_source(import_module("apps.agents.services.live_agents").LiveAgents())
+        registry.register_source(import_module("apps.agents.a2a").A2aSource())
         upkeep.register("agents", import_module("apps.agents.services.sweep").sweep)

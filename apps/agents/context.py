@@ -101,6 +101,14 @@ class Context(Messaging):
     def hand_over(self, number: int) -> None:
         """Tell that another agent works at this visit now, the `number`-th: its steps and calls are its own."""
 
+    @property
+    def given_up(self) -> bool:
+        """True once nobody will go on with this visit: what it has started elsewhere may be ended too.
+
+        An attempt that is only `cancelled` may be followed by another, which goes on with that. Asks the database.
+        """
+        return self.cancelled
+
     @abstractmethod
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Show how far the work is: a fraction from 0 to 1, or None when unknown, and a short message."""

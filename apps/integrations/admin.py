@@ -1,10 +1,13 @@
-"""Operators' pages for what the built-in tools write, for language models and for the vault, which shows no secret."""
+"""Operators' pages for the outbox, MCP servers, A2A agents, language models and the vault, which shows no secret."""
 
 from django.contrib import admin
 
 from apps.common.admin import ReadOnlyAdmin
 from apps.integrations.models import (
+    A2aAgent,
     CachedAnswer,
+    McpServer,
+    McpTool,
     ModelProvider,
     ModelSetting,
     OrganizationKey,
@@ -52,3 +55,24 @@ class OrganizationKeyAdmin(ReadOnlyAdmin[OrganizationKey]):
     list_display = ["organization", "master", "created_at"]
     list_select_related = ["organization"]
     exclude = ["wrapped"]
+
+
+@admin.register(A2aAgent)
+class A2aAgentAdmin(ReadOnlyAdmin[A2aAgent]):
+    list_display = ["name", "card_url", "organization", "enabled", "problem", "refreshed_at"]
+    list_select_related = ["organization"]
+    search_fields = ["name", "card_url", "organization__slug"]
+
+
+@admin.register(McpServer)
+class McpServerAdmin(ReadOnlyAdmin[McpServer]):
+    list_display = ["name", "url", "organization", "enabled", "problem", "refreshed_at"]
+    list_select_related = ["organization"]
+    search_fields = ["name", "url", "organization__slug"]
+
+
+@admin.register(McpTool)
+class McpToolAdmin(ReadOnlyAdmin[McpTool]):
+    list_display = ["name", "server", "organization", "effect", "approved_by", "approved_at", "gone"]
+    list_select_related = ["server", "organization"]
+    search_fields = ["name", "server__name", "organization__slug"]

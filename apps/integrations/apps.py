@@ -11,6 +11,8 @@ class IntegrationsConfig(AppConfig):
         import_module("apps.integrations.builtin")
         import_module("apps.integrations.language_models.scripted")
         import_module("apps.integrations.embeddings.hashed")
+        registry = import_module("apps.integrations.registry")
+        registry.register_source(import_module("apps.integrations.mcp_client.source").McpSource())
         from apps.common import upkeep  # noqa: PLC0415
         from apps.integrations.language_models.cache import forget_old_answers  # noqa: PLC0415
         from apps.integrations.language_models.resolving import is_known  # noqa: PLC0415

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from apps.common.admin import HistoryAdmin
+from apps.common.admin import HistoryAdmin, ReadOnlyAdmin
 from apps.common.errors import DomainError
 from apps.workflows.models import (
     Approval,
@@ -24,6 +24,7 @@ from apps.workflows.models import (
     Effect,
     JournalEntry,
     NodeRun,
+    OfferedWorkflow,
     Run,
     RunEvent,
     SavedView,
@@ -92,6 +93,13 @@ class SavedViewAdmin(HistoryAdmin[SavedView]):
     list_display = ["name", "query", "user", "organization"]
     list_select_related = ["user", "organization"]
     search_fields = ["name", "query"]
+
+
+@admin.register(OfferedWorkflow)
+class OfferedWorkflowAdmin(ReadOnlyAdmin[OfferedWorkflow]):
+    list_display = ["name", "workflow", "organization", "created_by", "created_at"]
+    list_select_related = ["workflow", "organization"]
+    search_fields = ["name", "workflow__name", "organization__slug"]
 
 
 @admin.register(Run)

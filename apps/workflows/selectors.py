@@ -22,6 +22,7 @@ from apps.workflows.models import (
     ContextEntry,
     Effect,
     NodeRun,
+    OfferedWorkflow,
     Run,
     RunEvent,
     Schedule,
@@ -61,6 +62,17 @@ def find_workflow(ref: str) -> Workflow:
         return find_by_id(workflows(), ref)
     except NotFound:
         raise NotFound(f"There is no workflow '{ref[:80]}'.", code="workflow_not_found") from None
+
+
+def offers() -> QuerySet[OfferedWorkflow]:
+    """The workflows that other people's programs may run: switched on, published, and not archived."""
+    shown = OfferedWorkflow.objects.filter(workflow__archived_at=None, workflow__published_version__isnull=False)
+    return shown.select_related("workflow").order_by("name")
+
+
+def offer_of(workflow: Workflow) -> OfferedWorkflow | None:
+    """How a workflow is offered to programs; None where it is not."""
+    return OfferedWorkflow.objects.filter(workflow=workflow).first()
 
 
 _TO_RUN = """

@@ -4,7 +4,19 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from apps.accounts.pages import page_or
-from apps.workflows.api import drafts, effects, health, older, people, runs, schedules, tasks, templates, workflows
+from apps.workflows.api import (
+    drafts,
+    effects,
+    health,
+    offers,
+    older,
+    people,
+    runs,
+    schedules,
+    tasks,
+    templates,
+    workflows,
+)
 from apps.workflows.views import approvals as approval_pages
 from apps.workflows.views import approvals_alike, builder, gallery, home, run, run_acts, run_list, workflow_pages
 
@@ -49,6 +61,7 @@ pages = [
         name="workflow",
     ),
     path("workflows/<str:ref>/run", workflow_pages.run_form, name="run_workflow"),
+    path("workflows/<str:ref>/offer", workflow_pages.offer, name="offer_workflow"),
     path("workflows/<str:ref>/archive", workflow_pages.archive, name="archive_workflow"),
     path("workflows/<str:ref>/versions/<int:number>/publish", workflow_pages.publish, name="publish_version"),
     path("workflows/<str:ref>/versions/<int:before>/diff/<int:after>", workflow_pages.diff, name="diff_versions"),
@@ -84,6 +97,7 @@ urlpatterns = [
     path("v1/workflows/<str:ref>/versions/<int:number>/publish", workflows.PublishView.as_view()),
     path("v1/workflows/<str:ref>/versions/<int:before>/diff/<int:after>", workflows.VersionsDiffView.as_view()),
     path("v1/workflows/<str:ref>/export", workflows.ExportView.as_view()),
+    path("v1/workflows/<str:ref>/offer", offers.OneOfferView.as_view()),
     path("v1/workflows/<str:ref>/run", workflows.RunWorkflowView.as_view()),
     path("v1/node-types", drafts.NodeTypesView.as_view()),
     path("v1/runs", runs.RunsView.as_view()),

@@ -19,6 +19,8 @@ from apps.integrations.language_models import Message, ToolCall
 from tests.accounts.test_every_endpoint import patterns
 from tests.agents.live import join
 from tests.browser.accessibility import assert_accessible
+from tests.integrations.a2a_servers import listed_agent
+from tests.integrations.mcp_rows import listed_server
 from tests.language_models import spent
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.listed import listed, saved
@@ -39,6 +41,7 @@ THINGS = [route for route in ROUTES if "<" in route]
 def full(alice):
     """Much of everything; gives something to open for each kind of address."""
     workflow = saved(alice.organization, "market-brief", title=LONG[:150], description=LONG)
+    alice.client.put("/v1/workflows/market-brief/offer", {"name": "a" * 64}, format="json")
     for number in range(30):
         saved(alice.organization, f"workflow-{number}")
     listed(workflow, count=60)
@@ -59,6 +62,8 @@ def full(alice):
         "agent-instances": "shouter-on-a-machine-with-a-very-long-name-indeed-4711",
         "tools": "outbox.send",
         "channels": talk(alice.organization).name,
+        "a2a-agents": listed_agent(alice.organization).name,
+        "mcp-servers": listed_server(alice.organization).name,
         "settings": spent.NAME,  # models, providers and budgets; members, keys and invitations have no page each
         "workflow-restores": workflow.pk,
     }

@@ -19,7 +19,7 @@ from django.db.models.functions import Greatest, Now
 
 from apps.agents.models import AgentFigures, AgentInstance, AgentTask
 from apps.agents.models.live import SILENT_INTERVALS
-from apps.common.errors import Conflict
+from apps.common.errors import Conflict, NotFound
 from apps.common.json import JSON
 
 State = AgentTask.State
@@ -83,7 +83,9 @@ def claimable(instance: AgentInstance) -> QuerySet[AgentTask]:
 @transaction.atomic
 def claim(instance: AgentInstance, *, task: UUID | None = None) -> AgentTask | None:
     """Give the instance the oldest task it may have, or the one that is meant; None when there is none, or no room."""
-    current = AgentInstance.objects.select_for_update(no_key=True).get(pk=instance.pk)
+    current = AgentInstance.objects.select_for_update(no_key=True).filter(pk=instance.pk).first()
+    if current is None:
+        raise NotFound("This agent has said goodbye meanwhile; register it again.", code="agent_instance_not_found")
     if current.mode != AgentInstance.Mode.ACTIVE or current.state == AgentInstance.State.DRAINING:
         return None
     if AgentTask.objects.filter(instance=current, state=State.CLAIMED).count() >= current.max_concurrency:

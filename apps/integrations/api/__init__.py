@@ -1,1 +1,1 @@
-"""Tools, models and their providers over HTTP."""
+"""Tools, what they come from, models and their providers over HTTP."""

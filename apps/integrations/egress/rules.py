@@ -3,9 +3,9 @@
 import asyncio
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import httpx
 from django.conf import settings
 
 from apps.common.errors import Fatal
@@ -20,6 +20,20 @@ NEVER_V6 = (IPv6Network("2001::/23"), IPv6Network("2001:db8::/32"), IPv6Network(
 V4_IN_LOW_BITS = (IPv6Network("::ffff:0:0/96"), IPv6Network("::ffff:0:0:0/96"), IPv6Network("64:ff9b::/96"))
 
 
+class Url(Protocol):
+    """A URL as either of the HTTP libraries has read it."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def raw_host(self) -> bytes: ...
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def userinfo(self) -> bytes: ...
+    def copy_with(self, **parts: Any) -> "Url": ...
+
+
 class EgressRefused(Fatal):
     """The rules do not let a request go where it wants to; asking again will not change that."""
 
@@ -27,7 +41,7 @@ class EgressRefused(Fatal):
         super().__init__(message, code="egress_refused")
 
 
-def check_url(url: httpx.URL) -> None:
+def check_url(url: Url) -> None:
     """Raise EgressRefused for a scheme, port or user name that is not allowed; the address is checked on connecting."""
     host, port = destination(url)
     if url.scheme not in DEFAULT_PORTS or not host:
@@ -42,7 +56,7 @@ def check_url(url: httpx.URL) -> None:
         raise EgressRefused(f"Port {port} of {host} is not allowed, only 80 and 443.{_remedy(host, port)}")
 
 
-def destination(url: httpx.URL) -> tuple[str, int]:
+def destination(url: Url) -> tuple[str, int]:
     """Give the host (ASCII, lower case) and port that a request to the URL connects to."""
     return _canonical(url.raw_host.decode("ascii")), url.port or DEFAULT_PORTS.get(url.scheme, 0)
 
@@ -138,7 +152,7 @@ def _unwrapped(address: str) -> IPv4Address | IPv6Address:
     return wrapped_v4(ip)[-1] if isinstance(ip, IPv6Address) and wrapped_v4(ip) else ip
 
 
-def _shown(url: httpx.URL) -> str:
+def _shown(url: Url) -> str:
     return str(url.copy_with(username=None, password=None, query=None, fragment=None))
 
 

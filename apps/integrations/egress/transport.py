@@ -70,32 +70,39 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        opening = connect_checked(httpcore, self._sockets, host, port, local_address, socket_options)
         try:
             async with asyncio.timeout(timeout):
-                return await self._connect(host, port, local_address, socket_options)
+                stream: httpcore.AsyncNetworkStream = await opening
         except TimeoutError:
             raise httpcore.ConnectTimeout(f"no connection to {host}:{port} within {timeout:g} s") from None
-
-    async def _connect(self, host: str, port: int, *options: Any) -> httpcore.AsyncNetworkStream:
-        try:
-            addresses = await checked_addresses(host, port)
-        except socket.gaierror as error:
-            if error.errno == socket.EAI_NONAME:
-                raise Fatal(f"There is no host named {host}.", code="unknown_host") from None
-            raise httpcore.ConnectError(f"the name {host} cannot be resolved now ({error.strerror})") from None
-        failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in addresses:
-            try:
-                return await self._sockets.connect_tcp(address, port, None, *options)
-            except httpcore.ConnectError as error:
-                failure = error
-        raise failure
+        return stream
 
     async def connect_unix_socket(self, *_args: Any, **_options: Any) -> httpcore.AsyncNetworkStream:
         raise httpcore.UnsupportedProtocol("Requests go over the network only.")
 
     async def sleep(self, seconds: float) -> None:
         await self._sockets.sleep(seconds)
+
+
+async def connect_checked(core: Any, sockets: Any, host: str, port: int, *options: Any) -> Any:
+    """Resolve once, check every address, and open a stream to one of these.
+
+    `core` is httpcore or its successor, whose errors are raised; `sockets` its backend.
+    """
+    try:
+        addresses = await checked_addresses(host, port)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_NONAME:
+            raise Fatal(f"There is no host named {host}.", code="unknown_host") from None
+        raise core.ConnectError(f"the name {host} cannot be resolved now ({error.strerror})") from None
+    failure: Exception = core.ConnectError(f"{host} has no address")
+    for address in addresses:
+        try:
+            return await sockets.connect_tcp(address, port, None, *options)
+        except core.ConnectError as error:
+            failure = error
+    raise failure
 
 
 _transports: WeakKeyDictionary[asyncio.AbstractEventLoop, CheckedTransport] = WeakKeyDictionary()

@@ -1,4 +1,4 @@
-"""Rows of the built-in tools."""
+"""Rows of the built-in outbox."""
 
 from django.db import models
 

@@ -1,1 +1,1 @@
-"""The wire forms of tools, models and their providers."""
+"""The wire forms of tools, what they come from, models and their providers."""

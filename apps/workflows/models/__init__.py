@@ -4,6 +4,7 @@ from apps.workflows.models.circuits import Circuit
 from apps.workflows.models.definitions import Workflow, WorkflowVersion
 from apps.workflows.models.drafts import Draft
 from apps.workflows.models.effects import Effect
+from apps.workflows.models.offers import OfferedWorkflow
 from apps.workflows.models.people import Approval, Signal
 from apps.workflows.models.progress import Attempt, Blob, ContextEntry, JournalEntry, NodeRun, Run, RunEvent
 from apps.workflows.models.saved_views import SavedView
@@ -21,6 +22,7 @@ __all__ = [
     "Effect",
     "JournalEntry",
     "NodeRun",
+    "OfferedWorkflow",
     "Run",
     "RunEvent",
     "SavedView",

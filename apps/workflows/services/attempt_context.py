@@ -19,7 +19,7 @@ from apps.integrations import services as tools
 from apps.integrations.language_models import Request
 from apps.observability.run_log import RunLog
 from apps.workflows.engine.spec import Node
-from apps.workflows.engine.states import NodeStatus
+from apps.workflows.engine.states import NODE_ENDED, NodeStatus
 from apps.workflows.nodes.base import (
     ApprovalRequest,
     ChildRequest,
@@ -38,7 +38,7 @@ from apps.workflows.services.leases import Leases
 from apps.workflows.services.model_calls import ask_for
 from apps.workflows.services.offered_workflows import check_child, outcome_of_child
 from apps.workflows.services.transition.transition import Transition
-from apps.workflows.store import journal, workers
+from apps.workflows.store import journal, progress, workers
 from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
 from apps.workflows.store.rows import NodeRow
@@ -181,6 +181,12 @@ class AttemptContext(NodeContext):
     def cancelled(self) -> bool:
         """See Context.cancelled."""
         return self.overdue or not self.leases.is_wanted(self.row)
+
+    @property
+    def given_up(self) -> bool:
+        """See Context.given_up."""
+        with look() as tx:
+            return progress.node_status(tx, self.row.id) in NODE_ENDED
 
     @property
     def overdue(self) -> bool:

@@ -20,6 +20,8 @@ _LOCK_RUN = f"{_READ_RUN} for update"
 _NAME_AND_CALLER = "select name, created_by from workflows_run where id = %(run)s"
 _RUN_OF_NODE = "select run_id from workflows_noderun where id = %(node)s"
 
+_NODE_STATUS = "select status from workflows_noderun where id = %(node)s"
+
 _NODE_COLUMNS = ", ".join(column.name for column in fields(NodeRow))
 _NODE = f"select {_NODE_COLUMNS} from workflows_noderun where id = %(id)s"
 _NODES = f"""
@@ -108,6 +110,12 @@ def read_run(tx: Transaction, run: UUID) -> RunRow | None:
 def run_of_node(tx: Transaction, node: UUID) -> UUID | None:
     """The run that a node run belongs to; None where there is none."""
     found: UUID | None = tx.value(_RUN_OF_NODE, node=node)
+    return found
+
+
+def node_status(tx: Transaction, node: UUID) -> str | None:
+    """How a node run stands; None when it is gone."""
+    found: str | None = tx.value(_NODE_STATUS, node=node)
     return found
 
 

@@ -29,7 +29,14 @@ MOST_SHOWN = 20_000  # characters of an input or output there
 TABS = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.FAILED, RunStatus.COMPLETED, RunStatus.CANCELLED)
 SELDOM = (RunStatus.PENDING, RunStatus.PAUSED)  # have a tab while there are any
 SINCE = (("1h", "The last hour"), ("24h", "The last 24 hours"), ("7d", "The last 7 days"))
-TRIGGERS = (("manual", "People, here"), ("schedule", "Schedules"), ("api", "The API"), ("run", "Other runs"))
+TRIGGERS = (
+    ("manual", "People, here"),
+    ("schedule", "Schedules"),
+    ("api", "The API"),
+    ("run", "Other runs"),
+    ("mcp", "MCP"),
+    ("a2a", "A2A"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.common import json
-from apps.common.errors import BadRequest, ErrorItem, Invalid, TooLarge
+from apps.common.errors import BadRequest, Conflict, ErrorItem, Invalid, TooLarge
 from apps.common.schema_forms import Field, fields_of, read_value, without_prefix
 from apps.common.schema_parts import properties
 from apps.workflows import selectors
@@ -21,7 +21,7 @@ from apps.workflows.lists import workflows as lists
 from apps.workflows.lists.query import RunQuery, Term
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.serializers.run_page.layout import lay_out
-from apps.workflows.services import imports, versions
+from apps.workflows.services import imports, offers, versions
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.diffs import compare_versions
 from apps.workflows.services.new_workflows import begin_workflow
@@ -56,7 +56,7 @@ def workflow_page(request: PageRequest, ref: str) -> HttpResponse:
     """Show one workflow: how it does, what it takes, its versions, runs and schedules."""
     workflow = selectors.find_workflow(ref)
     version = versions.find_version(workflow)
-    query = RunQuery((Term("workflow", workflow.name),))
+    query, offered = RunQuery((Term("workflow", workflow.name),)), selectors.offer_of(workflow)
     context = {
         "workflow": workflow,
         "version": version,
@@ -70,6 +70,9 @@ def workflow_page(request: PageRequest, ref: str) -> HttpResponse:
         "is_inline": True,
         "nodes": version.document["nodes"],
         "curl": _curl(request, workflow, version),
+        "offer": offered,
+        "mcp_url": request.build_absolute_uri("/mcp"),
+        "a2a_url": request.build_absolute_uri(f"/a2a/{offered.name}") if offered else "",
         **_picture(version),
         **_rights(request),
     }
@@ -130,6 +133,22 @@ def archive(request: PageRequest, ref: str) -> HttpResponse:
         return HttpResponseRedirect(reverse("workflows"))
     undo = reverse("restore_workflow", args=[workflow.pk])
     return HttpResponse(headers={"HX-Trigger": json.dumps({"toast": {"text": text, "undo": undo}}).decode()})
+
+
+@require_POST
+@page(Capability.EDIT)
+def offer(request: PageRequest, ref: str) -> HttpResponse:
+    """Offer a workflow to other people's programs, or do so no more."""
+    workflow = selectors.find_workflow(ref)
+    try:
+        if request.POST.get("offered") == "true":
+            name = request.POST.get("name", "").strip()
+            offers.offer_workflow(workflow, name=name, by=request.access.actor)
+        else:
+            offers.withdraw_workflow(workflow)
+    except (Invalid, Conflict) as refused:
+        messages.error(request, refused.detail)
+    return HttpResponseRedirect(reverse("workflow", args=[workflow.name]))
 
 
 @require_POST

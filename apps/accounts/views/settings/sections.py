@@ -21,6 +21,8 @@ SECTIONS = (
     ("api_keys", "API keys", Capability.MANAGE),
     ("models", "Models", Capability.VIEW),
     ("budgets", "Budgets", Capability.VIEW),
+    ("mcp", "MCP servers", Capability.VIEW),
+    ("a2a", "A2A agents", Capability.VIEW),
     ("organization", "Organization", Capability.VIEW),
     ("appearance", "Appearance", Capability.VIEW),
 )

@@ -152,6 +152,7 @@ def _asked(run: Run) -> Iterator[tuple[str, Any]]:
 
 def _trigger(run: Run) -> str:
     words = {"api": "API", "cli": "Command", "ui": "Manual", "fork": "Rerun", "run": "Another run"}
+    words |= {"mcp": "MCP", "a2a": "A2A"}
     how = words.get(run.trigger, run.trigger.capitalize())
     by = run.created_by.partition(":")[2] or run.created_by
     return f"{how} · {by}" if by else how

@@ -1,0 +1,171 @@
+"""Agents of other people as nodes: real ones on loopback, built with the official SDK."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django_scopes import scope
+
+from apps.common.database import release_connection
+from apps.integrations.a2a_client import conversation
+from apps.integrations.models import A2aAgent
+from apps.integrations.services.a2a_agents import add_agent, refresh_agent
+from tests.engine.documents import workflow
+from tests.integrations.a2a_servers import Behaviour, listed_agent, serving_agent
+from tests.workflows.engine_room import EngineRoom
+
+
+@pytest.fixture(params=[True, False], ids=["streams", "polled"])
+def streaming(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def behaviour() -> Behaviour:
+    return Behaviour()
+
+
+@pytest.fixture
+def added(
+    room: EngineRoom, behaviour: Behaviour, settings: Any, monkeypatch: pytest.MonkeyPatch, streaming: bool
+) -> Iterator[A2aAgent]:
+    monkeypatch.setattr(conversation, "FIRST_PAUSE", 0.05)
+    with serving_agent(behaviour, streaming=streaming) as address:
+        settings.ORCHESTRA_EGRESS_ALLOW = [address]
+        with room.scope():
+            url = f"http://{address}/.well-known/agent-card.json"
+            row = add_agent(organization=room.organization, name="weather", card_url=url, enabled=True, by="me")
+            refresh_agent(row)
+        assert row.problem == ""
+        yield row
+        behaviour.let_go.set()
+
+
+def node(task: Any, **facts: Any) -> dict[str, Any]:
+    return workflow({"ask": {"type": "agent", "agent": "a2a.weather", "input": task, **facts}})
+
+
+def finish(room: EngineRoom, task: Any) -> Any:
+    run = room.start(node(task))
+    room.work()
+    return room.run(run)
+
+
+def test_an_agent_elsewhere_is_a_node(room: EngineRoom, added: A2aAgent, behaviour: Behaviour) -> None:
+    run = finish(room, {"task": "echo", "city": "Bern"})
+
+    assert run.status == "completed", run.error
+    assert room.output(run)["ask"] == {"text": "did echo", "data": {"data": [{"city": "Bern"}], "number": 7}}
+    assert len(behaviour.messages) == 1
+
+
+def test_an_answer_at_once_needs_no_task(room: EngineRoom, added: A2aAgent) -> None:
+    run = finish(room, "reply")
+
+    assert room.output(run)["ask"] == {"text": "at once", "data": None}
+
+
+@pytest.mark.parametrize(
+    ("task", "code", "words"), [("fail", "remote_failed", "No such city."), ("ask", "input_required", "Which city?")]
+)
+def test_what_it_cannot_do_is_told(room: EngineRoom, added: A2aAgent, task: str, code: str, words: str) -> None:
+    run = finish(room, task)
+
+    assert (run.status, run.error["code"]) == ("failed", code)
+    assert words in run.error["message"]
+
+
+def test_a_worker_that_dies_leaves_the_task_to_the_next_one(
+    room: EngineRoom, added: A2aAgent, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def dies(*_: Any) -> Any:
+        raise Killed
+
+    run = room.start(node("slow"))
+    doomed = room.another_worker()
+    with monkeypatch.context() as patched:
+        patched.setattr(conversation, "follow", dies)
+        claim = room.claim(run, "ask", worker=doomed)
+        room.execute(claim, worker=doomed)  # and what came of it is never brought
+    room.die(doomed)
+    behaviour.let_go.set()
+    room.look_after()
+    room.work()
+
+    assert room.run(run).status == "completed", room.run(run).error
+    assert len(behaviour.messages) == 1  # the second worker went on with the task that the first had started
+    assert behaviour.cancelled == []
+
+
+def test_cancelling_the_run_cancels_the_task_there(room: EngineRoom, added: A2aAgent, behaviour: Behaviour) -> None:
+    run = room.start(node("slow"))
+    working = threading.Thread(target=lambda: (room.work(), release_connection()))
+    working.start()
+    assert behaviour.received.wait(30)
+    room.cancel(run)
+    while working.is_alive():
+        room.look_after()
+        working.join(0.05)
+
+    assert room.run(run).status == "cancelled"
+    assert len(behaviour.cancelled) == 1
+
+
+def test_a_run_that_is_cancelled_while_the_message_is_on_its_way_leaves_no_task_behind(
+    room: EngineRoom, added: A2aAgent, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = conversation.send
+
+    async def cancelled_meanwhile(*args: Any) -> Any:
+        sent = await send(*args)
+        await asyncio.to_thread(lambda: (room.cancel(run), release_connection()))
+        return sent
+
+    monkeypatch.setattr(conversation, "send", cancelled_meanwhile)
+    run = room.start(node("slow"))
+    room.work()  # the journal refuses what came of the message, as nobody wants it any more
+
+    assert room.run(run).status == "cancelled"
+    assert len(behaviour.cancelled) == 1
+
+
+def test_no_other_organization_knows_the_agent(room: EngineRoom, added: A2aAgent, alice: Any, charlie: Any) -> None:
+    document = {"name": "x", **node("echo")}
+
+    own = alice.client.post("/v1/workflows/validate", document, format="json").json()
+    foreign = charlie.client.post("/v1/workflows/validate", document, format="json").json()
+
+    assert own["valid"] is True
+    assert (foreign["valid"], foreign["errors"][0]["code"]) == (False, "unknown_agent")
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"), [({"enabled": False}, "agent_disabled"), ({"card": None}, "no_card")], ids=["off", "unread"]
+)
+def test_an_agent_that_cannot_be_used_says_why(room: EngineRoom, facts: dict[str, Any], code: str) -> None:
+    listed_agent(room.organization, **facts)
+
+    run = finish(room, "echo")
+
+    assert (run.status, run.error["code"]) == ("failed", code)
+
+
+def test_an_agent_at_a_private_address_is_not_reached(room: EngineRoom) -> None:
+    card = {"supportedInterfaces": [{"url": "https://127.0.0.1/a2a", "protocolBinding": "JSONRPC"}], "name": "x"}
+    listed_agent(room.organization, card=card)
+
+    run = finish(room, "echo")
+
+    assert (run.status, run.error["code"]) == ("failed", "egress_refused")
+
+
+def test_a_row_is_of_its_organization(room: EngineRoom, other_organization: Any) -> None:
+    listed_agent(room.organization)
+
+    with scope(organization=other_organization):
+        assert not A2aAgent.objects.exists()
