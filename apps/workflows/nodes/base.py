@@ -116,7 +116,7 @@ class NeedsNews(Deferred):
 
     def __init__(self, request: ApprovalRequest | ChildRequest, digest: str) -> None:
         waits_for: WaitsFor = "approval" if isinstance(request, ApprovalRequest) else "child"
-        super().__init__(NodeError("needs_news", f"It waits for {waits_for}.", deferred=True))
+        BaseException.__init__(self, f"It waits for {waits_for}.")
         self.outcome = Waiting(waits_for, request=request, state={"asks": digest})
 
 
