@@ -489,3 +489,21 @@ def test_two_threads_of_a_worker_that_ask_for_a_node_run_at_once_have_it_once(ro
 
     assert [wish.following.row.fence for wish in wishes if wish.following] == [1]
     assert room.attempts(run, "a") == ["running"]
+
+
+def test_a_node_that_only_decides_is_decided_although_the_memory_is_from_before_it_began(room, calls):
+    run = room.start(
+        workflow(
+            {"a": probe("a"), "wait": {"type": "wait", "seconds": 5}, "set": {"type": "set", "values": {"x": 1}}},
+            ["wait set"],
+        )
+    )
+    attempts.take(room.node(run, "wait").pk, room.another_worker())
+    room.claim(run, "a")
+    room.pass_time(6)
+    recovery.fire_due()
+    before = room.statuses(run)["set"]
+
+    attempts.take(room.node(run, "set").pk, room.worker)
+
+    assert (before, room.statuses(run)["set"]) == ("queued", "completed")

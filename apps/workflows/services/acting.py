@@ -32,6 +32,7 @@ from apps.workflows.services.transition.limits import Limits
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import clock, definitions, progress, recovery
 from apps.workflows.store.database import (
+    TRANSIENT,
     TRIES,
     Changed,
     LockNeeded,
@@ -128,7 +129,14 @@ def _act_once(
 
 
 def _act(transition: Transition, act: Act, worker: UUID | None, room: Room, memory: Memory | None) -> Consequences:
-    act(transition)
+    try:
+        act(transition)
+    except TRANSIENT:
+        raise
+    except Exception as error:
+        if transition.remembered:
+            raise Changed from error  # what was remembered may be out of date; what the rows say decides
+        raise
     if not transition.touched:
         if transition.remembered:
             raise Changed  # only a write would have shown that the memory was out of date
