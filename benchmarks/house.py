@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import psutil
 from django.conf import settings as django
 
+from benchmarks import talker
 from benchmarks.peers.process import end_left_behind
 from orchestra import house, prepare
 from orchestra.house import House, wait_until
@@ -34,7 +35,11 @@ def running_house(slots: int, workers: int) -> Iterator[House]:
         if not psutil.pid_exists(int(other.name)):
             end_left_behind(other)
     prepare.collect_static_files()
-    settings = {"ORCHESTRA_CONCURRENCY": str(slots), "STATIC_ROOT": str(django.STATIC_ROOT)}
+    settings = {
+        "ORCHESTRA_CONCURRENCY": str(slots),
+        "ORCHESTRA_EGRESS_ALLOW": talker.ADDRESS,
+        "STATIC_ROOT": str(django.STATIC_ROOT),
+    }
     with house.running_house(HOMES, workers=workers, settings=settings) as running:
         running.postgres.provision(createdb=True)  # for the databases of the peers
         yield running

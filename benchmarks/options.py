@@ -20,6 +20,7 @@ WORKLOADS = (
         "scale",
         "latency",
         "streams",
+        "models",
         "pages",
         "builder",
     ),

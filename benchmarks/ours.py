@@ -61,6 +61,16 @@ class Ours:
         ended = time.perf_counter()
         return Took(ended - began, self._by_database(started), worker_cpu(self.house) - cpu)
 
+    def answers(self, calls: int, address: str) -> Took:
+        """One run that asks a model behind the address so many questions at once."""
+        asks = {"type": "agent", "agent": "assistant", "model": "talker/m", "input": {"task": "{{ string(item) }}"}}
+        self._provide("talker", address)
+        return self._over_http("talks", {"nodes": {"all": {"type": "map", "over": list(range(calls)), "node": asks}}})
+
+    @cache  # noqa: B019 - there is one of us
+    def _provide(self, name: str, address: str) -> None:
+        self.client.post("/v1/model-providers", {"name": name, "kind": "openai_compatible", "base_url": address})
+
     def wait_until_idle(self) -> None:
         """Return once no run goes on."""
         with scope(organization=self.organization):

@@ -9,7 +9,7 @@ from benchmarks.browser import found
 from orchestra.settings import BASE_DIR
 
 # Not those that start workers again and again, or do the same work once more: footprint, crash, scale, growth.
-WORKLOADS = ("chain", "fanout", "throughput", "marking", "latency", "streams", "pages", "backlog", "listing")
+WORKLOADS = ("chain", "fanout", "throughput", "marking", "latency", "streams", "models", "pages", "backlog", "listing")
 SECONDS = 300  # for a session, on a machine that runs other tests at the same time
 
 pytestmark = pytest.mark.timeout(SECONDS + 30)
@@ -34,7 +34,7 @@ def run_benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         *("A. chain of 2", "B. map over 2", "C. 2 runs", "D. 2 runs", "marking", "compile", "look up"),
         *("POST a run", "event to reader", "memory of the web", "claim", "list of runs"),
-        *("event to pixel", "largest paint", "transfer"),
+        *("2 answers of", "event to pixel", "largest paint", "transfer"),
     ],
 )
 def test_every_workload_has_a_figure(printed: str, row: str) -> None:
