@@ -26,6 +26,7 @@ from orchestra.wsgi import application as wsgi_application  # noqa: E402
 from orchestra.wsgi_threads import Receive, Scope, Send, WsgiThreads  # noqa: E402
 
 STREAM_PATH = re.compile(r"^/v1/runs/[^/]+/events/?$")
+CHAT_PATH = re.compile(r"^/v1/agent-definitions/[^/]+/chat$")
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +40,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def is_stream(scope: Scope) -> bool:
-    """Tell whether the client asks for server-sent events, by path and `Accept` header."""
+    """Tell whether the answer is server-sent events: a chat always is, a run's events by the `Accept` header."""
+    if scope["type"] == "http" and CHAT_PATH.match(scope["path"]):
+        return True
     if scope["type"] != "http" or not STREAM_PATH.match(scope["path"]):
         return False
     return any(name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"])
