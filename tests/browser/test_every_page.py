@@ -10,7 +10,9 @@ import re
 import pytest
 from django.test import Client
 from django.urls import get_resolver
+from django_scopes import scope
 
+from apps.agents.services.definitions import save_agent
 from tests.accounts.test_every_endpoint import patterns
 from tests.browser.accessibility import assert_accessible
 from tests.workflows.engine_room import EngineRoom
@@ -43,11 +45,30 @@ def full(alice):
         "workflows": workflow.name,
         "approvals": approval.pk,
         "templates": "market-brief",
-        "agents": "assistant",
+        "agents": made_of_a_prompt(alice),
         "tools": "outbox.send",
         "settings": approval.pk,  # members, keys and invitations have acts only, and no page each
         "workflow-restores": workflow.pk,
     }
+
+
+def made_of_a_prompt(actor):
+    """The name of an agent with much of everything, in three versions."""
+    document = {
+        "title": LONG[:150],
+        "description": LONG,
+        "instructions": LONG * 5,
+        "tools": ["demo.search", {"tool": "outbox.send", "approval": "always", "assignees": ["alice"]}],
+        "agents": ["assistant"],
+        "handoffs": ["echo"],
+        "output_schema": {"type": "object", "properties": {"verdict": {"enum": ["accept", "revise"]}}},
+        "guardrails": {"pii": "redact", "blocked": [LONG[:150]], "judge": {"question": LONG}},
+    }
+    with scope(organization=actor.organization):
+        for turns in (3, 4, 5):
+            limited = document | {"limits": {"turns": turns}}
+            save_agent(organization=actor.organization, name="guide", document=limited, by="user:alice", message=LONG)
+    return "guide"
 
 
 def is_page(actor, path):

@@ -22,6 +22,7 @@ from apps.agents.serializers.definitions import (
     AgentVersionSerializer,
     ChatSerializer,
     SaveAgentSerializer,
+    file_of,
     version_json,
 )
 from apps.agents.services.chatting import Conversation, Piece
@@ -127,12 +128,12 @@ class ExportAgentView(OrganizationView):
         responses={(200, "application/yaml"): OpenApiResponse(OpenApiTypes.STR)}, operation_id="export_agent"
     )
     def get(self, _request: Request, name: str) -> HttpResponse:
-        """Give the document of the newest version as YAML or JSON."""
+        """Give the newest version as YAML or JSON, as saving takes it."""
         agent = selectors.find_agent(name)
-        document = selectors.find_version(name, agent.latest_version).document
+        file = file_of(selectors.find_version(name, agent.latest_version))
         if self.query_values["format"] == "json":
-            return HttpResponse(json.dumps(document, indent=True), content_type="application/json")
-        return HttpResponse(yaml.dumps(document), content_type="application/yaml; charset=utf-8")
+            return HttpResponse(json.dumps(file, indent=True), content_type="application/json")
+        return HttpResponse(yaml.dumps(file), content_type="application/yaml; charset=utf-8")
 
 
 class ChatView(OrganizationView):

@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -90,7 +89,7 @@ class Conversation:
     async def __aiter__(self) -> AsyncGenerator[Piece]:
         """Do the same under an event loop, which waits on no thread: there are few of those for many who listen."""
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | None]()
-        ctx = self._begin(partial(loop.call_soon_threadsafe, pieces.put_nowait))
+        ctx = self._begin(lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece))
         try:
             while (piece := await _anext(pieces)) is not None:
                 yield piece

@@ -21,7 +21,7 @@ from apps.common.validation import invalid_input
 from apps.integrations import registry as tools
 from apps.integrations.language_models import resolving as models
 
-LONGEST_NAME = 100
+RESERVED = frozenset({"new", "execute", "register", "route", "instances"})  # what follows `agents/` in addresses
 
 
 class NewerVersion(Conflict):
@@ -103,6 +103,8 @@ def _check_name(name: str) -> None:
     if not AGENT_NAME.fullmatch(name):
         message = "A name begins with a letter and has letters, digits, '_', '-' and '.', at most 100."
         raise Invalid(message, code="invalid_name", errors=[ErrorItem("/name", "invalid_name", message)])
+    if name in RESERVED:
+        raise Conflict(f"The name '{name}' is one of Orchestra's own words: take another one.", code="name_taken")
     if (known := registry.find(name)) is not None:
         where = "comes with Orchestra" if known.kind == "builtin" else "is a plugin's"
         raise Conflict(f"The name '{name}' {where}: take another one.", code="name_taken")
