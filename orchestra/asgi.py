@@ -34,6 +34,7 @@ PROTOCOLS = (
     (re.compile(r"^/a2a(/|$)|^/\.well-known/agent-card\.json$"), "apps.workflows.protocols.a2a.application"),
 )
 STREAM_PATH = re.compile(r"^/v1/runs/[^/]+/events/?$")
+CHAT_PATH = re.compile(r"^/v1/agent-definitions/[^/]+/chat$")
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +51,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def is_stream(scope: Scope) -> bool:
-    """Tell whether the client asks for server-sent events, by path and `Accept` header."""
+    """Tell whether the answer is server-sent events: a chat always is, a run's events by the `Accept` header."""
+    if scope["type"] == "http" and CHAT_PATH.match(scope["path"]):
+        return True
     if scope["type"] != "http" or not STREAM_PATH.match(scope["path"]):
         return False
     return any(name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"])

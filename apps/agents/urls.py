@@ -23,10 +23,12 @@ from apps.agents.bus.api import (
     DeadLettersView,
     DeadLetterView,
 )
-from apps.agents.views import catalogue, channels, instances, memories, sessions
+from apps.agents.views import catalogue, channels, editing, instances, memories, playground, sessions, versions
 
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
+    path("agents/new", editing.new, name="new_agent"),
+    path("agents/new/document", editing.document, name="agent_document"),
     path("agents/<str:name>", catalogue.agent, name="agent"),
     path("sessions", sessions.session_list, name="sessions"),
     path("sessions/erase", sessions.erase_of_agent, name="erase_sessions"),
@@ -41,6 +43,12 @@ pages = [
     path("agent-instances", instances.listed, name="agent_instances"),
     path("agent-instances/<str:ref>", instances.instance, name="agent_instance"),
     path("agent-instances/<str:ref>/<str:act>", instances.act, name="agent_instance_act"),
+    path("agents/<str:name>/edit", editing.edit, name="edit_agent"),
+    path("agents/<str:name>/versions", versions.versions, name="agent_versions"),
+    path("agents/<str:name>/versions/<int:number>/restore", versions.restore, name="restore_agent_version"),
+    path("agents/<str:name>/export", versions.export, name="export_agent"),
+    path("agents/<str:name>/playground", playground.playground, name="agent_playground"),
+    path("agents/<str:name>/archive", editing.archive, name="archive_agent"),
 ]
 
 urlpatterns = [

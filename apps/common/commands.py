@@ -13,6 +13,7 @@ Data goes to stdout, everything else to stderr. `--json` gives one object, or on
 
 import argparse
 import difflib
+import getpass
 import inspect
 import os
 import sys
@@ -90,6 +91,14 @@ class Argument:
 def argument(*names: str, **options: Any) -> Argument:
     """Describe an argument of a subcommand."""
     return Argument(names, options)
+
+
+def actor() -> str:
+    """Under which name acts of commands are recorded."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return "cli"
 
 
 def subcommand(*arguments: Argument, name: str | None = None, organization: bool = True) -> Callable[[F], F]:

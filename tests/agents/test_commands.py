@@ -65,3 +65,34 @@ def test_tools_are_listed_shown_and_invoked(manage):
     assert json.loads(manage("tools", "show", "outbox.send", "--json"))["effect"] == "write"
     with pytest.raises(CommandError, match="Only https is allowed"):
         manage("tools", "invoke", "http.request", "--input", '{"url": "http://example.com"}')
+
+
+def test_an_agent_made_of_a_prompt_is_saved_from_a_file_and_exported_as_the_same(manage, tmp_path):
+    file = tmp_path / "guide.yaml"
+    file.write_text("name: guide\nagent:\n  instructions: |\n    You guide.\n  tools: [demo.search]\n")
+
+    assert manage("agents", "save", str(file), "--message", "First.") == "Saved version 1 of 'guide'.\n"
+
+    file.write_text(manage("agents", "export", "guide"))
+    assert manage("agents", "save", str(file)) == "Nothing has changed: version 1 of 'guide'.\n"
+    exported = json.loads(manage("agents", "export", "guide", "--json"))
+    assert exported == {"name": "guide", "agent": {"instructions": "You guide.\n", "tools": [{"tool": "demo.search"}]}}
+
+
+def test_a_flat_file_is_taken_too(manage, tmp_path):
+    file = tmp_path / "guide.json"
+    file.write_text('{"name": "guide", "instructions": "You guide."}')
+
+    assert json.loads(manage("agents", "save", str(file), "--json"))["agent"] == {"instructions": "You guide."}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("instructions: x", "no `name`"), ("- 1", "no `name`"), ("a: [", "not YAML"), ("name: guide\nmodle: x", "modle")],
+)
+def test_a_file_that_is_no_agent_is_explained(manage, tmp_path, text, message):
+    file = tmp_path / "guide.yaml"
+    file.write_text(text)
+
+    with pytest.raises((DomainError, CommandError), match=message):
+        manage("agents", "save", str(file))

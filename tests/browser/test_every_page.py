@@ -15,6 +15,7 @@ from django_scopes import scope
 from apps.agents.bus import exchange as bus
 from apps.agents.context import LocalContext
 from apps.agents.models import AgentSession
+from apps.agents.services.definitions import save_agent
 from apps.integrations.language_models import Message, ToolCall
 from tests.accounts.test_every_endpoint import patterns
 from tests.agents.live import join
@@ -56,7 +57,7 @@ def full(alice):
         "workflows": workflow.name,
         "approvals": approval.pk,
         "templates": "market-brief",
-        "agents": "assistant",
+        "agents": made_of_a_prompt(alice),
         "sessions": session.pk,
         "memories": session.pk,  # they have acts only, and no page each
         "agent-instances": "shouter-on-a-machine-with-a-very-long-name-indeed-4711",
@@ -97,6 +98,25 @@ def talk(organization):
         if number < 25:
             reader.release(reader.read(), LONG)
     return channel
+
+
+def made_of_a_prompt(actor):
+    """The name of an agent with much of everything, in three versions."""
+    document = {
+        "title": LONG[:150],
+        "description": LONG,
+        "instructions": LONG * 5,
+        "tools": ["demo.search", {"tool": "outbox.send", "approval": "always", "assignees": ["alice"]}],
+        "agents": ["assistant"],
+        "handoffs": ["echo"],
+        "output_schema": {"type": "object", "properties": {"verdict": {"enum": ["accept", "revise"]}}},
+        "guardrails": {"pii": "redact", "blocked": [LONG[:150]], "judge": {"question": LONG}},
+    }
+    with scope(organization=actor.organization):
+        for turns in (3, 4, 5):
+            limited = document | {"limits": {"turns": turns}}
+            save_agent(organization=actor.organization, name="guide", document=limited, by="user:alice", message=LONG)
+    return "guide"
 
 
 def is_page(actor, path):

@@ -1,11 +1,13 @@
 """`demo/scripted`: a language model that can be seen at work without a key."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from apps.common.errors import Fatal, NotFound, Retryable
+from apps.common.json_schema import Checker
 from apps.integrations.language_models import Message, OfferedTool, Reply, Request, ToolCall, get
 from apps.integrations.language_models.records import deaf
 
@@ -85,3 +87,43 @@ def test_an_unknown_model_is_named_with_the_nearest() -> None:
 def test_it_answers_whatever_it_is_asked(text: str) -> None:
     for instructions in ("plan", "research", "critic", ""):
         assert ask(("system", instructions), ("user", text), ("tool", text)).message.content
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "type": "object",
+            "required": ["pass"],
+            "properties": {"pass": {"type": "boolean"}, "why": {"type": "string"}},
+        },
+        {"type": "array", "minItems": 2, "items": {"enum": ["revise", "accept"]}},
+        {
+            "type": "object",
+            "properties": {"n": {"type": "integer", "minimum": 3}, "x": {"type": "number", "maximum": 0.5}},
+        },
+        {"type": "object", "additionalProperties": False, "properties": {"title": {"type": "string", "maxLength": 9}}},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"type": ["null", "string"], "minLength": 90}}},
+        {"$ref": "#/$defs/tree", "$defs": {"tree": {"properties": {"of": {"$ref": "#/$defs/tree"}}, "type": "object"}}},
+        {"anyOf": [{"const": 7}, {"type": "string"}]},
+        {},
+    ],
+)
+def test_json_that_is_asked_for_fits_its_schema(schema: dict[str, Any]) -> None:
+    messages = (Message(role="user", content="Tea is hot. It is cheap."),)
+    request = Request(model="demo/scripted", messages=messages, output_schema=schema, options={"seconds": 0})
+
+    first, second = (asyncio.run(get("demo/scripted").answer(request, deaf)) for _ in range(2))
+
+    assert first == second
+    assert list(Checker(schema).failures(json.loads(first.message.content))) == []
+
+
+def test_of_what_is_allowed_it_takes_the_first_and_its_texts_are_marked() -> None:
+    schema = {"properties": {"verdict": {"enum": ["revise", "accept"]}, "why": {"type": "array", "items": {}}}}
+    messages = (Message(role="user", content="Tea is hot. It is cheap."),)
+    request = Request(model="demo/scripted", messages=messages, output_schema=schema, options={"seconds": 0})
+
+    answer = json.loads(asyncio.run(get("demo/scripted").answer(request, deaf)).message.content)
+
+    assert answer == {"verdict": "revise", "why": ["[demo] Tea is hot."]}

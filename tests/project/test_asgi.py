@@ -19,6 +19,8 @@ EVENTS = "/v1/runs/0192/events"
         (EVENTS, b"application/json", False),
         ("/v1/runs/0192", b"text/event-stream", False),
         ("/v1/runs/0192/events/more", b"text/event-stream", False),
+        ("/v1/agent-definitions/guide/chat", b"*/*", True),
+        ("/v1/agent-definitions/guide", b"text/event-stream", False),
     ],
 )
 def test_a_stream_is_known_by_path_and_accept_header(path: str, accept: bytes, *, stream: bool) -> None:

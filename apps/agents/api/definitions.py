@@ -1,9 +1,9 @@
 """Agents made of a prompt: saving, versions, and talking with one."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -17,22 +17,25 @@ from apps.accounts.access import OrganizationView
 from apps.accounts.idempotency import Answer, run_once
 from apps.agents import selectors
 from apps.agents.llm.spec import AgentSpec
+from apps.agents.models import AgentVersion
 from apps.agents.serializers.definitions import (
     AgentVersionSerializer,
     ChatSerializer,
     SaveAgentSerializer,
+    file_of,
     version_json,
 )
-from apps.agents.services.chatting import Piece, chat
-from apps.agents.services.definitions import Saved, archive_agent, save_agent, spec_of
+from apps.agents.services.chatting import Conversation, Piece
+from apps.agents.services.definitions import NewerVersion, Saved, archive_agent, checked_spec, save_agent
 from apps.common import json, yaml
-from apps.common.errors import ErrorItem, Invalid
+from apps.common.errors import ErrorItem, Invalid, PreconditionFailed
 from apps.common.etags import etag, require_match
 from apps.common.json import JSON
 from apps.common.openapi import page_of
 from apps.common.pagination import paginate
 from apps.common.parameters import LISTING, choice
 from apps.common.serializers import checked
+from apps.common.validation import error_items
 from apps.integrations.language_models.shapes import Message
 
 FORMAT = choice("yaml", "json", default="yaml", description="The document as YAML or JSON.")
@@ -57,12 +60,12 @@ class AgentDefinitionsView(OrganizationView):
 
     def _save(self, request: Request, asked: dict[str, Any]) -> Answer:
         newest = selectors.newest_version(asked["name"])
-        if newest is not None:
-            require_match(request, etag("agent", newest.number))
-        saved = self._saved(asked)
+        require_match(request, _etag(newest))
+        over = None if newest is None or "If-Match" not in request.headers else newest.number
+        saved = self._saved(asked, over)
         return (201 if saved.is_new_agent else 200), version_json(saved.version)
 
-    def _saved(self, asked: dict[str, Any]) -> Saved:
+    def _saved(self, asked: dict[str, Any], over: int | None) -> Saved:
         try:
             return save_agent(
                 organization=self.access.organization,
@@ -70,9 +73,12 @@ class AgentDefinitionsView(OrganizationView):
                 document=asked["agent"],
                 by=self.access.actor,
                 message=asked["message"],
+                over=over,
             )
         except Invalid as wrong:
             raise _below(wrong, "/agent") from None
+        except NewerVersion as newer:  # it came between the look at the tag and the lock
+            raise PreconditionFailed(newer.detail, code="stale_etag") from None
 
 
 class AgentDefinitionView(OrganizationView):
@@ -83,7 +89,7 @@ class AgentDefinitionView(OrganizationView):
         """Show what the agent is now; its ETag guards an edit."""
         agent = selectors.find_agent(name)
         version = selectors.find_version(name, agent.latest_version)
-        return Response(version_json(version), headers={"ETag": etag("agent", version.number)})
+        return Response(version_json(version), headers={"ETag": _etag(version)})
 
     @extend_schema(responses={204: None}, operation_id="archive_agent")
     def delete(self, _request: Request, name: str) -> Response:
@@ -122,12 +128,12 @@ class ExportAgentView(OrganizationView):
         responses={(200, "application/yaml"): OpenApiResponse(OpenApiTypes.STR)}, operation_id="export_agent"
     )
     def get(self, _request: Request, name: str) -> HttpResponse:
-        """Give the document of the newest version as YAML or JSON."""
+        """Give the newest version as YAML or JSON, as saving takes it."""
         agent = selectors.find_agent(name)
-        document = selectors.find_version(name, agent.latest_version).document
+        file = file_of(selectors.find_version(name, agent.latest_version))
         if self.query_values["format"] == "json":
-            return HttpResponse(json.dumps(document, indent=True), content_type="application/json")
-        return HttpResponse(yaml.dumps(document), content_type="application/yaml; charset=utf-8")
+            return HttpResponse(json.dumps(file, indent=True), content_type="application/json")
+        return HttpResponse(yaml.dumps(file), content_type="application/yaml; charset=utf-8")
 
 
 class ChatView(OrganizationView):
@@ -147,62 +153,63 @@ class ChatView(OrganizationView):
         `answer` has the `history` to send with the next message. With `agent`, a document that is not saved is tried.
         """
         asked = checked(ChatSerializer, request)
-        spec = self._spec(name, asked)
-        pieces = chat(
-            spec,
+        conversation = Conversation(
+            self._spec(name, asked),
             asked["message"],
             _history(asked["history"]),
             organization_id=self.access.organization.pk,
             agent=name,
             caller=self.access.actor,
         )
-        frames = _frames(pieces)
-        body = _on_loop(frames) if isinstance(request._request, ASGIRequest) else frames
+        is_on_loop = isinstance(request._request, ASGIRequest)
+        body = _frames_on_loop(conversation) if is_on_loop else (_frame(piece) for piece in conversation)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8", headers=headers)
 
     def _spec(self, name: str, asked: dict[str, Any]) -> AgentSpec:
-        if "agent" in asked:
-            self.access.require("edit")
-            return spec_of(asked["agent"], at="/agent")
-        agent = selectors.find_agent(name)
-        return AgentSpec.model_validate(selectors.find_version(name, agent.latest_version).document)
+        if "agent" not in asked:
+            agent = selectors.find_agent(name)
+            return AgentSpec.model_validate(selectors.find_version(name, agent.latest_version).document)
+        self.access.require("edit")
+        try:
+            return checked_spec(self.access.organization, name, asked["agent"])
+        except Invalid as wrong:
+            raise _below(wrong, "/agent") from None
+
+
+def _etag(version: AgentVersion | None) -> str:
+    """The tag of an agent as it is: an agent that takes an archived one's name has others."""
+    return etag("agent", version.pk if version else "none")
 
 
 def _history(said: list[dict[str, JSON]]) -> list[Message]:
-    try:
-        return [Message.model_validate(message) for message in said]
-    except ValidationError as error:
-        place = f"/history: {error.errors()[0]['msg']}"
-        fault = ErrorItem("/history", "invalid_history", place, "Send the `history` of the last answer as it came.")
-        raise Invalid("The history cannot be read.", code="invalid_history", errors=[fault]) from None
+    """What was said before; who the agent is stands in its document alone."""
+    found, faults = [], []
+    for place, message in enumerate(said):
+        try:
+            found.append(Message.model_validate(message))
+        except ValidationError as error:
+            faults += [_moved(item, f"/history/{place}") for item in error_items(error)]
+            continue
+        if found[-1].role == "system":
+            words = "A conversation has messages of 'user', 'assistant' and 'tool'."
+            faults.append(ErrorItem(f"/history/{place}/role", "invalid_role", words))
+    if faults:
+        detail = "The history cannot be read. Send the `history` of the last answer as it came."
+        raise Invalid(detail, code="invalid_history", errors=faults)
+    return found
 
 
-def _frames(pieces: Iterator[Piece]) -> Iterator[bytes]:
-    for piece in pieces:
-        is_silence = piece.kind == "silence"
-        yield (
-            b": still here\n\n"
-            if is_silence
-            else b"event: %s\ndata: %s\n\n"
-            % (
-                piece.kind.encode(),
-                json.dumps(piece.facts),
-            )
-        )
+async def _frames_on_loop(conversation: Conversation) -> AsyncIterator[bytes]:
+    async with aclosing(conversation.__aiter__()) as pieces:  # who goes away ends it at once
+        async for piece in pieces:
+            yield _frame(piece)
 
 
-async def _on_loop(frames: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The same under an event loop, which nothing may hold up."""
-    try:
-        while (frame := await sync_to_async(_next, thread_sensitive=False)(frames)) is not None:
-            yield frame
-    finally:
-        frames.close()  # type: ignore[attr-defined] # it is a generator: who went away ends the conversation
-
-
-def _next(frames: Iterator[bytes]) -> bytes | None:
-    return next(frames, None)
+def _frame(piece: Piece) -> bytes:
+    if piece.kind == "silence":
+        return b": still here\n\n"
+    return b"event: %s\ndata: %s\n\n" % (piece.kind.encode(), json.dumps(piece.facts))
 
 
 def _below(wrong: Invalid, place: str) -> Invalid:

@@ -1,13 +1,18 @@
 """The agent that asks a language model: instructions, a task, and tools the model may call."""
 
-from pydantic import AliasChoices, BaseModel, Field, JsonValue
+from pydantic import AliasChoices, BaseModel, Field, JsonValue, field_validator
 
 from apps.agents.context import Context
 from apps.agents.llm.loop import Task, answer
 from apps.agents.llm.prompt import texts_of
-from apps.agents.llm.spec import AgentSpec, Grant, Limits, Memory
+from apps.agents.llm.spec import AgentSpec, Grant, Limits, Memory, checked_schema
 from apps.agents.memory.assistance import MemoryConfig
 from apps.agents.sdk import Agent
+from apps.common.json import JSON
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Assistant(Agent):
@@ -26,6 +31,14 @@ class Assistant(Agent):
         tools: list[str] = Field(default=[], max_length=50, description="Names of the tools that it may call.")
         most_turns: int = Field(8, ge=1, le=25, description="How often the model is asked before this is given up.")
         options: dict[str, JsonValue] = Field(default={}, description="Settings of the model, such as temperature.")
+        output_schema: dict[str, JsonValue] | None = Field(
+            None, description="JSON Schema: the answer is JSON that fits, as `data`; its `route` is the node's route."
+        )
+
+        @field_validator("output_schema")
+        @classmethod
+        def _is_schema(cls, schema: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+            return checked_schema(schema)
 
         def spec(self) -> AgentSpec:
             """Give the same as the document of an agent."""
@@ -36,6 +49,7 @@ class Assistant(Agent):
                 options=self.options,
                 memory=Memory(recall=self.recall, reflect=self.reflect, history_tokens=self.history_tokens),
                 limits=Limits(turns=self.most_turns),
+                output_schema=self.output_schema,
             )
 
     class Input(BaseModel):
@@ -50,9 +64,24 @@ class Assistant(Agent):
         is_demo: bool
         turns: int
         tokens: int
+        data: JsonValue = Field(
+            None, exclude_if=_is_none, description="The answer, where an `output_schema` asks for JSON."
+        )
+        route: str | None = Field(None, exclude_if=_is_none, description="What `data` says in its field of this name.")
 
     async def exec(self, task: Input, ctx: Context) -> Output:
         found = await answer(self.config.spec(), Task(task.task, texts_of(task.context)), ctx)
         return self.Output(
-            text=found.text, model=found.model, is_demo=found.is_demo, turns=found.turns, tokens=found.tokens
+            text=found.text,
+            model=found.model,
+            is_demo=found.is_demo,
+            turns=found.turns,
+            tokens=found.tokens,
+            data=found.output,
+            route=_route(found.output),
         )
+
+
+def _route(data: JSON) -> str | None:
+    route = data.get("route") if isinstance(data, dict) else None
+    return route if isinstance(route, str) else None

@@ -46,11 +46,19 @@ class Offer:
 class Workflows(Protocol):
     """The workflows of an organization, as what is above this app knows them."""
 
+    def names(self, organization_id: UUID) -> Sequence[str]:
+        """Give the names of the workflows that can be run."""
+
     def describe(self, organization_id: UUID, name: str) -> tuple[str, dict[str, Any]]:
         """Give what a workflow does and the JSON Schema of its input; raises NotFound."""
 
 
 workflows: list[Workflows] = []  # one, once the app of workflows has put it here
+
+
+def workflow_names(organization_id: UUID) -> Sequence[str]:
+    """Give the names of the organization's workflows that an agent may be given."""
+    return [name for known in workflows for name in known.names(organization_id)]
 
 
 async def offers_of(spec: AgentSpec, ctx: Context) -> dict[str, Offer]:

@@ -67,6 +67,16 @@ def _grant(value: Any) -> Any:
     return {"tool": value} if isinstance(value, str) else value
 
 
+def checked_schema(schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Give the JSON Schema, or raise ValueError where it is none."""
+    if schema is not None:
+        try:
+            Checker(schema)
+        except InvalidInput as wrong:
+            raise ValueError(str(wrong)) from None
+    return schema
+
+
 class AgentSpec(Part):
     """The document: only `instructions` is needed."""
 
@@ -89,12 +99,7 @@ class AgentSpec(Part):
     @field_validator("input_schema", "output_schema")
     @classmethod
     def _is_schema(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
-        if schema is not None:
-            try:
-                Checker(schema)
-            except InvalidInput as wrong:
-                raise ValueError(str(wrong)) from None
-        return schema
+        return checked_schema(schema)
 
     def document(self) -> dict[str, Any]:
         """Give the document without what is as it is by default."""

@@ -1,6 +1,13 @@
 """Reading the rows of agents, in the organization in scope."""
 
-from apps.agents.selectors.definitions import find_agent, find_version, newest_version, newest_versions, version_by_id
+from apps.agents.selectors.definitions import (
+    find_agent,
+    find_version,
+    names,
+    newest_version,
+    newest_versions,
+    version_by_id,
+)
 from apps.agents.selectors.live import (
     able,
     decisions,
@@ -25,6 +32,7 @@ __all__ = [
     "held_tasks",
     "instances",
     "load_of",
+    "names",
     "newest_version",
     "newest_versions",
     "spent_today",

@@ -20,6 +20,11 @@ def newest_version(name: str) -> AgentVersion | None:
     return newest_versions().filter(agent__name=name).first()
 
 
+def names() -> list[str]:
+    """Give the names of the agents that the organization in scope has made."""
+    return list(AgentDefinition.objects.filter(archived_at=None).order_by("name").values_list("name", flat=True))
+
+
 def find_agent(name: str) -> AgentDefinition:
     """Give an agent of the organization in scope, or raise NotFound."""
     found = AgentDefinition.objects.filter(name=name, archived_at=None).first()

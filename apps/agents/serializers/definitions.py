@@ -36,6 +36,18 @@ class ChatSerializer(StrictSerializer):
     agent = serializers.DictField(required=False, help_text="Another document to try in place of the saved one.")
 
 
+def file_of(version: AgentVersion) -> dict[str, JSON]:
+    """Give an agent as a file has it: saved again it is the same, here or in another organization."""
+    return {"name": version.agent.name, "agent": version.document}
+
+
+def document_in(file: JSON) -> JSON:
+    """Give the document in such a file, or the file itself, which may be a document alone."""
+    if isinstance(file, dict) and "agent" in file and file.keys() <= {"name", "agent", "message"}:
+        return file["agent"]
+    return file
+
+
 def version_json(version: AgentVersion) -> JSON:
     """Give a version as the API shows it."""
     return {

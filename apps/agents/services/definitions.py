@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from apps.accounts.models import Organization
 from apps.agents import registry
+from apps.agents.llm.offers import workflow_names
 from apps.agents.llm.spec import AgentSpec
 from apps.agents.models import AgentDefinition, AgentVersion
 from apps.agents.sdk import AGENT_NAME
@@ -20,7 +21,13 @@ from apps.common.validation import invalid_input
 from apps.integrations import registry as tools
 from apps.integrations.language_models import resolving as models
 
-LONGEST_NAME = 100
+RESERVED = frozenset({"new", "execute", "register", "route", "instances"})  # what follows `agents/` in addresses
+
+
+class NewerVersion(Conflict):
+    """The agent has a newer version than the one that was edited."""
+
+    code = "newer_version"
 
 
 @dataclass(frozen=True)
@@ -32,14 +39,20 @@ class Saved:
     is_new_version: bool
 
 
-def spec_of(document: JSON, *, at: str = "") -> AgentSpec:
-    """Give the checked document of an agent; raises Invalid with every fault and its place under `at`."""
+def checked_spec(organization: Organization, name: str, document: JSON) -> AgentSpec:
+    """Give the document of an agent of this name, ready to live; raises Invalid with every fault and its place."""
+    spec = spec_of(document)
+    _check_names(organization, name, spec)
+    return spec
+
+
+def spec_of(document: JSON) -> AgentSpec:
+    """Give the document of an agent in its form; raises Invalid with every fault and its place."""
     try:
         return AgentSpec.model_validate(document)
     except ValidationError as error:
         wrong = invalid_input("the agent", error)
-        items = [ErrorItem(at + item.pointer, item.code, item.message, item.fix) for item in wrong.errors]
-        raise Invalid(str(wrong), code="invalid_agent", errors=items) from None
+        raise Invalid(str(wrong), code="invalid_agent", errors=wrong.errors) from None
 
 
 @transaction.atomic
@@ -48,12 +61,11 @@ def save_agent(
 ) -> Saved:
     """Make an agent, or a new version of the one of that name; nothing where the document is the newest's.
 
-    Raises Invalid for a name or a document that cannot be used, with every fault, and Conflict for the name of an agent
-    that is there for everybody, and where the newest version is no longer `over`, the one that was edited.
+    Raises Invalid for a name or a document that cannot be used, with every fault, Conflict for the name of an agent
+    that is there for everybody, and NewerVersion where the newest version is no longer `over`, the one that was edited.
     """
     _check_name(name)
-    spec = spec_of(document)
-    _check_names(organization, name, spec)
+    spec = checked_spec(organization, name, document)
     agent, is_new = _locked(organization, name)
     if over is not None and over != agent.latest_version:
         raise _newer(agent)
@@ -91,6 +103,8 @@ def _check_name(name: str) -> None:
     if not AGENT_NAME.fullmatch(name):
         message = "A name begins with a letter and has letters, digits, '_', '-' and '.', at most 100."
         raise Invalid(message, code="invalid_name", errors=[ErrorItem("/name", "invalid_name", message)])
+    if name in RESERVED:
+        raise Conflict(f"The name '{name}' is one of Orchestra's own words: take another one.", code="name_taken")
     if (known := registry.find(name)) is not None:
         where = "comes with Orchestra" if known.kind == "builtin" else "is a plugin's"
         raise Conflict(f"The name '{name}' {where}: take another one.", code="name_taken")
@@ -98,7 +112,12 @@ def _check_name(name: str) -> None:
 
 def _check_names(organization: Organization, name: str, spec: AgentSpec) -> None:
     """Raise Invalid with every tool, agent and model that is not there."""
-    faults = [*_unknown_tools(organization, spec), *_unknown_agents(organization, name, spec), *_unknown_models(spec)]
+    faults = [
+        *_unknown_tools(organization, spec),
+        *_unknown_agents(organization, name, spec),
+        *_unknown_workflows(organization, spec),
+        *_unknown_models(spec),
+    ]
     if faults:
         raise Invalid(f"The agent names what is not there. {faults[0].message}", code="invalid_agent", errors=faults)
 
@@ -126,13 +145,22 @@ def _unknown_agents(organization: Organization, own: str, spec: AgentSpec) -> li
     ]
 
 
+def _unknown_workflows(organization: Organization, spec: AgentSpec) -> list[ErrorItem]:
+    known = workflow_names(organization.pk) if spec.workflows else []
+    return [
+        _unknown(f"/workflows/{place}", "workflow", name, known)
+        for place, name in enumerate(spec.workflows)
+        if name not in known
+    ]
+
+
 def _unknown_models(spec: AgentSpec) -> list[ErrorItem]:
     judge = spec.guardrails.judge
     named = [("/model", spec.model), *([("/guardrails/judge/model", judge.model)] if judge and judge.model else [])]
     return [_unknown(place, "model", name, models.names()) for place, name in named if not models.is_known(name)]
 
 
-def _newer(agent: AgentDefinition) -> Conflict:
+def _newer(agent: AgentDefinition) -> NewerVersion:
     extra: dict[str, Any] = {"latest_version": agent.latest_version}
     message = f"'{agent.name}' has version {agent.latest_version} by now. Look at it, and save your change over that."
-    return Conflict(message, code="newer_version", extra=extra)
+    return NewerVersion(message, extra=extra)

@@ -12,10 +12,13 @@ from apps.accounts.access import bucket, refuse_excess
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents import lists, registry
+from apps.agents.llm.source import PromptAgentType
+from apps.agents.llm.spec import AgentSpec
 from apps.agents.registry import AgentType
 from apps.agents.services import merit
 from apps.agents.services.execution import execute
 from apps.agents.services.merit import Choice
+from apps.agents.views.editing import LEAVES, LEVELS_OF_PERSONAL_DATA
 from apps.agents.views.snippet import snippet
 from apps.common import limits
 from apps.common.curl import curl
@@ -23,6 +26,10 @@ from apps.common.json import JSON
 from apps.common.outcomes import Outcome
 from apps.common.schema_parts import table
 from apps.common.trials import INPUT_AT, trial
+from apps.integrations import registry as tools
+from apps.integrations.views.catalogue import EFFECTS
+
+ORIGINS = {"builtin": "Orchestra", "plugin": "a plugin", "llm": "this organization"}
 
 ORIGINS = {"builtin": "Orchestra", "plugin": "a plugin", "llm": "this organization"}
 
@@ -33,7 +40,7 @@ def catalogue(request: PageRequest) -> HttpResponse:
     """List the agents; htmx asks for the list alone while somebody types."""
     wanted, capability = request.GET.get("q", "").strip(), request.GET.get("capability", "")
     organization = request.access.organization.pk
-    everything = sorted(registry.all_for(organization), key=lambda one: (not one.capabilities, one.name.casefold()))
+    everything = sorted(registry.all_for(organization), key=_order)
     found = [one for one in everything if _matches(one, wanted) and capability in {"", *one.capabilities}]
     context = {
         "agents": found,
@@ -43,6 +50,7 @@ def catalogue(request: PageRequest) -> HttpResponse:
         "rows": lists.rows(lists.found(wanted, capability)),
         "routing": _routing(organization, capability, everything),
         "snippet": snippet(request),
+        "may_edit": request.access.can(Capability.EDIT),
         "summary": f"{len(found)} of {len(everything)} agents" if len(found) < len(everything) else "",
     }
     template = "agents/_list.html" if is_fragment(request) else "agents/catalogue.html"
@@ -65,6 +73,8 @@ def agent(request: PageRequest, name: str) -> HttpResponse:
         "tables": _tables(agent_type),
         "trial": tried,
         "may_try": request.access.can(Capability.RUN),
+        "may_edit": request.access.can(Capability.EDIT),
+        "own": _own(agent_type),
         "curl": curl(request, "/v1/agents/execute", {"agent_type": agent_type.name, "input_data": tried.value}),
     }
     is_part = is_fragment(request)
@@ -80,6 +90,51 @@ def _run(request: PageRequest, agent_type: AgentType, value: JSON) -> Outcome:
         input_at=INPUT_AT,
         caller=request.access.actor,
     )
+
+
+def _order(one: AgentType) -> tuple[bool, bool, str]:
+    """What the organization has made comes first, and last what is only there to be found by its name."""
+    return one.kind != "llm", not one.capabilities, one.name.casefold()
+
+
+def _own(agent_type: AgentType) -> dict[str, Any] | None:
+    """Give what there is to know of an agent that the organization has made; None for every other."""
+    if not isinstance(agent_type, PromptAgentType):
+        return None
+    spec = agent_type.spec
+    leaves, effects = (
+        dict(LEAVES),
+        {tool.name: EFFECTS[tool.effect] for tool in tools.all(agent_type.version.organization_id)},
+    )
+    return {
+        "version": agent_type.version,
+        "spec": spec,
+        "tools": [(grant, effects.get(grant.tool, "gone"), leaves[grant.approval]) for grant in spec.tools],
+        "limits": _limits(spec),
+        "guardrails": _guardrails(spec),
+    }
+
+
+def _limits(spec: AgentSpec) -> list[tuple[str, str]]:
+    limits = spec.limits
+    return [
+        ("Questions to the model", f"{limits.turns}"),
+        ("Calls of tools", f"{limits.tool_calls}"),
+        ("Tokens", f"{limits.tokens:,}" if limits.tokens else "no limit of its own"),
+        ("Cost of a visit", f"${limits.cost_usd:g}" if limits.cost_usd is not None else "no limit of its own"),
+    ]
+
+
+def _guardrails(spec: AgentSpec) -> list[tuple[str, str]]:
+    rules = spec.guardrails
+    held = [("Personal data", dict(LEVELS_OF_PERSONAL_DATA)[rules.pii])]
+    if rules.blocked:
+        held.append(("Must not say", ", ".join(rules.blocked)))
+    if rules.judge:
+        held.append(("A judge asks", rules.judge.question))
+    if spec.output_schema is not None:
+        held.append(("Its answer", "has to fit the schema below"))
+    return [*held, ("Tries again", f"{rules.retries} times")]
 
 
 def _matches(agent_type: AgentType, wanted: str) -> bool:
@@ -101,6 +156,9 @@ def _capabilities(agents: Sequence[AgentType]) -> list[tuple[str, str]]:
 def _facts(agent_type: AgentType) -> list[tuple[str, Any]]:
     if agent_type.kind == "remote":
         return [("Comes from", "processes of its own"), ("Runs in", agent_type.origin)]
+    if agent_type.kind == "llm":
+        where = f"the workers of the queue {agent_type.queue}"
+        return [("Comes from", ORIGINS[agent_type.kind]), ("Runs in", where)]
     facts = [
         ("Comes from", ORIGINS.get(agent_type.kind, agent_type.kind)),
         ("Version", ", ".join(map(str, agent_type.majors))),
@@ -111,8 +169,11 @@ def _facts(agent_type: AgentType) -> list[tuple[str, Any]]:
 
 
 def _tables(agent_type: AgentType) -> list[tuple[str, Any, str]]:
-    return [
+    is_llm = agent_type.kind == "llm"
+    found = [
         ("Takes", table(agent_type.input_schema), "Any JSON."),
-        ("Gives", table(agent_type.output_schema), "Any JSON."),
-        ("Configuration", table(agent_type.config_schema), "Nothing to configure."),
+        ("Gives", table(agent_type.output_schema), "A text, and what it took." if is_llm else "Any JSON."),
     ]
+    if is_llm:
+        return found
+    return [*found, ("Configuration", table(agent_type.config_schema), "Nothing to configure.")]

@@ -59,6 +59,12 @@ def names() -> list[str]:
     return [*own, *(model.name for model in registry.all())]
 
 
+def default_name() -> str:
+    """Give the name of the model that the organization in scope asks where none is named."""
+    chosen = ModelSetting.objects.filter(is_default=True).values_list("name", flat=True).first()
+    return chosen or WITHOUT_ANY
+
+
 def _default() -> Found | None:
     chosen = ModelSetting.objects.filter(is_default=True).select_related("provider__key").first()
     return _set_up(chosen) if chosen else _found(WITHOUT_ANY)

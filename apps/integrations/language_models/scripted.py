@@ -1,10 +1,12 @@
 """`demo/scripted`: plays a language model by rules, so that agents that need one can be seen at work without a key.
 
 It reads what it is told to be in its instructions (plan, research, review), calls each tool it is offered once, and
-answers with sentences out of what it was given. The same question has the same answer. Everything it says is marked.
+answers with sentences out of what it was given, or with JSON made of them that fits a simple schema. The same
+question has the same answer. Everything it says is marked.
 """
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from apps.common.errors import Fatal, Retryable
 from apps.common.validation import describe_failure
 from apps.integrations.language_models.registry import Hear, register
+from apps.integrations.language_models.scripted_json import fitting
 from apps.integrations.language_models.shapes import Message, OfferedTool, Reply, Request, ToolCall, Usage
 
 MARK = "[demo]"
@@ -48,7 +51,7 @@ class Scripted:
         if request.attempt <= options.failures:
             raise Retryable("demo/scripted is overloaded: this attempt fails on purpose.", code="model_overloaded")
         wanted = _calls(request)
-        message = Message(role="assistant", tool_calls=wanted) if wanted else _said(request.messages)
+        message = Message(role="assistant", tool_calls=wanted) if wanted else _answer(request)
         await _speak(message.content, hear, options.seconds / 2)
         return Reply(message=message, usage=_usage(request, message))
 
@@ -92,6 +95,16 @@ def _arguments(tool: OfferedTool, text: str) -> dict[str, Any]:
 
 
 # ---- sentences --------------------------------------------------------------------------------------
+
+
+def _answer(request: Request) -> Message:
+    """What it says; where JSON is asked for, its sentences are the texts in it."""
+    said = _said(request.messages)
+    if request.output_schema is None:
+        return said
+    sentences = [f"{MARK} {sentence}" for sentence in _sentences(said.content)] or [said.content]
+    value = fitting(request.output_schema, itertools.cycle(sentences))
+    return Message(role="assistant", content=json.dumps(value, ensure_ascii=False))
 
 
 def _said(messages: Sequence[Message]) -> Message:

@@ -1,6 +1,5 @@
 """What the commands of workflows and runs understand on the command line."""
 
-import getpass
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -40,14 +39,6 @@ IDEMPOTENCY_KEY = argument("--idempotency-key", metavar="KEY", help="the same ke
 def run_argument(**options: Any) -> Argument:
     """The argument that names a run."""
     return argument("run", metavar="RUN", help="its id, or a unique ending of it", **options)
-
-
-def actor() -> str:
-    """Under which name acts of commands are recorded."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container's user without a name
-        return "cli"
 
 
 def shortened(text: str, length: int) -> str:

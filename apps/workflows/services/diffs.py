@@ -3,17 +3,14 @@
 import difflib
 from typing import Any
 
-from apps.common import yaml
+from apps.common.diffs import yaml_diff
 from apps.common.json import JSON
 from apps.workflows.engine.errors import pointer
 
 
 def compare_versions(before: JSON, after: JSON) -> dict[str, JSON]:
     """`{changes, text}`: every difference by JSON Pointer, and a unified diff of the canonical YAML."""
-    text = difflib.unified_diff(
-        yaml.dumps(before).splitlines(), yaml.dumps(after).splitlines(), "before", "after", lineterm="", n=2
-    )
-    return {"changes": _changes(before, after, ""), "text": "\n".join(text)}
+    return {"changes": _changes(before, after, ""), "text": "\n".join(yaml_diff(before, after))}
 
 
 def _changes(before: Any, after: Any, where: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Workflows that agents may run: what they take, whether a call fits, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,11 @@ from apps.workflows.store.values import read_value
 
 class OfferedWorkflows:
     """The workflows of organizations, as agents see them."""
+
+    def names(self, organization_id: UUID) -> Sequence[str]:
+        """Give the names of the workflows that can be run."""
+        with scope(organization=organization_id):
+            return list(selectors.workflows().order_by("name").values_list("name", flat=True))
 
     def describe(self, organization_id: UUID, name: str) -> tuple[str, dict[str, Any]]:
         """Give what a workflow does and the JSON Schema of its input; raises NotFound."""

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.common import json
+from apps.common.diffs import lines_of_diff, yaml_diff
 from apps.common.errors import BadRequest, Conflict, ErrorItem, Invalid, TooLarge
 from apps.common.schema_forms import Field, fields_of, read_value, without_prefix
 from apps.common.schema_parts import properties
@@ -23,7 +24,6 @@ from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.serializers.run_page.layout import lay_out
 from apps.workflows.services import imports, offers, versions
 from apps.workflows.services.compiled import compiled_version
-from apps.workflows.services.diffs import compare_versions
 from apps.workflows.services.new_workflows import begin_workflow
 from apps.workflows.services.runs import Order, start_run
 from apps.workflows.views.run_list import url_of
@@ -175,8 +175,7 @@ def diff(request: PageRequest, ref: str, before: int, after: int) -> HttpRespons
     """Show what changed between two versions."""
     workflow = selectors.find_workflow(ref)
     earlier, later = (versions.find_version(workflow, number) for number in (before, after))
-    text = str(compare_versions(earlier.document, later.document)["text"])
-    lines = [(_kind(line), line) for line in text.splitlines()[2:]]
+    lines = lines_of_diff(yaml_diff(earlier.document, later.document))
     context = {"before": before, "after": after, "lines": lines}
     return render(request, "workflows/_version_diff.html", context)
 
@@ -242,7 +241,3 @@ def _curl(request: HttpRequest, workflow: Workflow, version: WorkflowVersion) ->
         f'curl -s -X POST "{url}?wait=30" \\\n  -H "Authorization: Bearer $ORCHESTRA_KEY" \\\n'
         f"  -H 'Content-Type: application/json' \\\n  -d '{body}'"
     )
-
-
-def _kind(line: str) -> str:
-    return {"+": "added", "-": "removed", "@": "place"}.get(line[:1], "same")

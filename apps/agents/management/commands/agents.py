@@ -1,13 +1,20 @@
+import sys
+from pathlib import Path
 from typing import Any
 
 from apps.agents import lists, registry, selectors
 from apps.agents.lists import Row
 from apps.agents.registry import AgentType
 from apps.agents.serializers.catalogue import agent_json
+from apps.agents.serializers.definitions import document_in, file_of, version_json
 from apps.agents.serializers.live import instance_json
+from apps.agents.services.definitions import Saved, save_agent
 from apps.agents.services.execution import execute
-from apps.common.commands import OrchestraCommand, argument, subcommand
+from apps.common import yaml
+from apps.common.commands import OrchestraCommand, actor, argument, subcommand
 from apps.common.documents import read_document
+from apps.common.errors import BadRequest, Invalid
+from apps.common.json import JSON
 
 
 class Command(OrchestraCommand):
@@ -113,6 +120,43 @@ class Command(OrchestraCommand):
         instance = live.ACTS[act](selectors.find_instance(name), by="cli")
         self.show_value(instance_json(selectors.find_instance(str(instance.pk))))
 
+    @subcommand(argument("name", metavar="NAME"))
+    def export(self, name: str) -> None:
+        """Print an agent made of a prompt as YAML, as `save` takes it."""
+        agent = selectors.find_agent(name)
+        file = file_of(selectors.find_version(name, agent.latest_version))
+        if self.json:
+            self.print_json(file)
+        else:
+            self.stdout.write(yaml.dumps(file), ending="")
+
+    @subcommand(
+        argument("file", metavar="FILE", help="YAML or JSON with `name` and `agent`; - for standard input"),
+        argument("--message", default="", help="what has changed"),
+    )
+    def save(self, file: str, message: str) -> None:
+        """Make an agent of a file, or add a version to the one of that name."""
+        saved = self._saved(_read(file), message)
+        version = saved.version
+        what = "Saved" if saved.is_new_version else "Nothing has changed:"
+        if self.json:
+            self.show_value(version_json(version))
+        else:
+            self.stdout.write(f"{what} version {version.number} of '{version.agent.name}'.")
+
+    def _saved(self, given: JSON, message: str) -> Saved:
+        """What a file says, in the form that was exported, or flat with `name` among the fields."""
+        if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+            raise Invalid("The file has no `name`: write `name: my-agent` as its first line.", code="invalid_agent")
+        rest = {key: value for key, value in given.items() if key != "name"}
+        return save_agent(
+            organization=self.organization,
+            name=given["name"],
+            document=document_in(rest),
+            by=actor(),
+            message=message,
+        )
+
     def _row(self, agent_type: AgentType) -> dict[str, Any]:
         if self.json:
             return dict(agent_json(agent_type))
@@ -135,6 +179,14 @@ def _instance_row(row: Row) -> dict[str, Any]:
         "p95_ms": None if row.p95_ms is None else round(row.p95_ms),
         "usd_24h": round(row.usd_today, 4),
     }
+
+
+def _read(file: str) -> JSON:
+    """What a file holds, YAML or JSON, which is YAML too."""
+    try:
+        return yaml.loads(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
+    except OSError as error:
+        raise BadRequest(f"{file} cannot be read: {error.strerror}.") from None
 
 
 def _short(text: str, length: int) -> str:

@@ -1,9 +1,9 @@
 from typing import Any
 
-from apps.common.commands import OrchestraCommand, argument, subcommand
+from apps.common.commands import OrchestraCommand, actor, argument, subcommand
 from apps.common.ids import short_id
 from apps.workflows import selectors
-from apps.workflows.management.options import actor, given_input, shortened
+from apps.workflows.management.options import given_input, shortened
 from apps.workflows.models import Approval
 
 QUESTION = argument("approval", metavar="APPROVAL", help="its id, or a unique ending of it")

@@ -1,9 +1,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from apps.common.commands import OrchestraCommand
+from apps.common.commands import OrchestraCommand, actor
 from apps.workflows import selectors
-from apps.workflows.management.options import WAITING, actor
+from apps.workflows.management.options import WAITING
 from apps.workflows.management.outcome import after_start
 from apps.workflows.models import Workflow
 

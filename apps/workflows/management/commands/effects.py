@@ -1,12 +1,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from apps.common.commands import OrchestraCommand, argument, subcommand
+from apps.common.commands import OrchestraCommand, actor, argument, subcommand
 from apps.common.documents import read_document
 from apps.common.errors import BadRequest
 from apps.common.ids import short_id
 from apps.workflows import selectors
-from apps.workflows.management.options import actor, shortened
+from apps.workflows.management.options import shortened
 from apps.workflows.models import Effect
 
 Options = Mapping[str, Any]

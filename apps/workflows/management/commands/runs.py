@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from apps.common.clock import now
-from apps.common.commands import OrchestraCommand, argument, subcommand
+from apps.common.commands import OrchestraCommand, actor, argument, subcommand
 from apps.common.documents import read_document
 from apps.common.errors import BadRequest, DomainError, NotFound
 from apps.common.ids import short_id
@@ -18,7 +18,6 @@ from apps.workflows.management.options import (
     IDEMPOTENCY_KEY,
     INPUT,
     WAITING,
-    actor,
     given_input,
     parsed,
     read_text,

@@ -1,10 +1,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from apps.common.commands import OrchestraCommand, argument, subcommand
+from apps.common.commands import OrchestraCommand, actor, argument, subcommand
 from apps.common.ids import short_id
 from apps.workflows import selectors
-from apps.workflows.management.options import INPUT, actor, given_input
+from apps.workflows.management.options import INPUT, given_input
 from apps.workflows.models import Schedule
 
 Options = Mapping[str, Any]

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.common import yaml
-from apps.common.commands import Exit, OrchestraCommand, argument, subcommand
+from apps.common.commands import Exit, OrchestraCommand, actor, argument, subcommand
 from apps.common.errors import BadRequest, ErrorItem, Invalid
 from apps.common.json import JSON
 from apps.workflows import selectors
@@ -11,7 +11,6 @@ from apps.workflows.management.options import (
     IDEMPOTENCY_KEY,
     INPUT,
     WAITING,
-    actor,
     given_input,
     labels,
     parsed,
