@@ -1,6 +1,5 @@
 """Running one agent once: Input in, prep -> exec -> post, Output out."""
 
-import asyncio
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from apps.agents.context import Context
 from apps.agents.registry import AgentType
 from apps.agents.sdk import Agent, Route
 from apps.common.asyncio_loop import run_coroutine
+from apps.common.database import on_thread, release_connection
 from apps.common.errors import Fatal
 from apps.common.json import JSON
 from apps.common.validation import describe_failure, invalid_input
@@ -40,6 +40,7 @@ def run_agent(
     calling thread, async ones on the process-wide loop; time limits are the caller's.
     """
     agent_type = registry.get_for(ctx.organization_id, agent) if isinstance(agent, str) else agent
+    release_connection()  # an agent may take its time, and there are fewer connections than agents at work
     made = agent_type.make(check_config(agent_type, config))
     task = _checked(agent_type.input, input, f"agent '{agent_type.name}'")
     outer, ctx.agent = ctx.agent, agent_type.name
@@ -51,7 +52,7 @@ def run_agent(
 
 async def arun_agent(agent: str | AgentType, input: JSON, ctx: Context) -> Result:  # noqa: A002
     """Do what `run_agent` does, for async code."""
-    return await asyncio.to_thread(run_agent, agent, input, ctx)
+    return await on_thread(run_agent, agent, input, ctx)
 
 
 def check_config(agent_type: AgentType, config: dict[str, Any] | None) -> Any:
