@@ -142,7 +142,7 @@ def test_who_may_not_change_it_can_look_around(open_builder, bob, alice):
     page = open_builder(bob)
 
     expect(page.get_by_role("note")).to_contain_text("the role of an editor")
-    expect(page.get_by_role("button", name="Publish")).to_have_count(0)
+    expect(page.get_by_role("button", name="Publish", exact=True)).to_have_count(0)
     page.keyboard.press("n")
     expect(page.get_by_role("dialog")).to_have_count(0)
 

@@ -64,7 +64,7 @@ def test_a_newcomer_gets_a_workflow_to_run_with_the_mouse(open_builder, alice, w
     card(page, "set").click()
     expect(last_output(page)).to_contain_text('"value_1": "positive"')
 
-    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("button", name="Publish", exact=True).click()
     page.get_by_label("What changed").fill("All of it")
     page.get_by_role("dialog").get_by_role("button", name="Publish").click()
     expect(page.locator(".b-toast")).to_contain_text("Version 2 is published")
@@ -97,7 +97,7 @@ def break_and_mend_with_the_mouse(page):
     page.get_by_label("value_1", exact=True).fill(BROKEN)
     expect(page.locator(".b-problems")).to_have_text("1 problem")
     expect(card(page, "set").locator(".b-mark-error")).to_be_visible()
-    expect(page.get_by_role("button", name="Publish")).to_be_disabled()
+    expect(page.get_by_role("button", name="Publish", exact=True)).to_be_disabled()
     page.get_by_role("tab", name="Last run").click()
     page.locator(".react-flow__pane").click(position={"x": 20, "y": 20})
     page.locator(".b-problems").click()

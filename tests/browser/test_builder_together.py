@@ -124,7 +124,7 @@ def test_a_version_that_came_by_the_api_meanwhile_is_shown_before_it_is_publishe
     theirs = {**greet["definition"], "title": "By the API"}
     alice.client.post("/v1/workflows", theirs, format="json")
 
-    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("button", name="Publish", exact=True).click()
     dialog = page.get_by_role("dialog", name="Publish the draft")
     expect(dialog.get_by_role("alert")).to_contain_text("Version 2 was made since you began from version 1")
     expect(dialog).to_contain_text("Beside version 2")

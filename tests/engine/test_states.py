@@ -26,7 +26,7 @@ RUN_MAY = """
 NODE_MAY = """
     queued: running waiting retrying completed failed cancelled
     running: completed failed cancelled waiting retrying queued
-    waiting: retrying completed failed cancelled
+    waiting: queued retrying completed failed cancelled
     retrying: running waiting completed failed cancelled
     completed:
     failed: queued running
