@@ -4,6 +4,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from apps.common.ids import uuid7
 from apps.observability.models import Budget, BudgetAccount, Usage
 from apps.observability.services import accounting
 from apps.observability.services.accounting import BudgetReached, Figures, Origin
+from apps.workflows.store.database import MANY_TRIES, patiently
 from tests.language_models.chat_server import Answer, ChatServer
 from tests.language_models.conftest import Desk
 
@@ -54,19 +56,21 @@ def test_fifty_at_a_time_never_spend_a_millionth_more_than_the_cap(organization:
         try:
             for _ in range(6):
                 most = chance.randint(1, 30_000)
+                by = Origin(organization_id=organization.pk, run_id=chance.choice(runs))
                 try:
-                    call = begin(Origin(organization_id=organization.pk, run_id=chance.choice(runs)), most)
+                    call = patiently(partial(begin, by, most), tries=MANY_TRIES)
                 except BudgetReached:
                     refused.append(most)
                     continue
-                assert sum(sum(pair) for pair in spent(cap)) <= DOLLAR
+                assert sum(map(sum, patiently(partial(spent, cap), tries=MANY_TRIES))) <= DOLLAR
                 ending = chance.random()
                 if ending < 0.8:
-                    accounting.end_call(call, Figures(cost_micro_usd=chance.randint(0, most)))
+                    figures = Figures(cost_micro_usd=chance.randint(0, most))
+                    patiently(partial(accounting.end_call, call, figures), tries=MANY_TRIES)
                 elif ending < 0.9:
-                    accounting.lose_call(call, error="cut")
+                    patiently(partial(accounting.lose_call, call, error="cut"), tries=MANY_TRIES)
                 else:
-                    accounting.fail_call(call, error="refused")
+                    patiently(partial(accounting.fail_call, call, error="refused"), tries=MANY_TRIES)
         finally:
             release_connection()
 
