@@ -3,22 +3,19 @@
 The database is reached when a message is: `orchestra.sdk` is imported without settings.
 """
 
-import asyncio
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from apps.agents import bus
 from apps.agents.bus.messages import LEASE_SECONDS, message_in
-from apps.common.database import release_connection
+from apps.common.database import on_thread
 from apps.common.json import JSON
 
 if TYPE_CHECKING:
     from apps.agents.bus.reading import Reader
-
-T = TypeVar("T")
 
 
 class Messaging(ABC):
@@ -77,7 +74,7 @@ class Messaging(ABC):
         """Do what `publish` does, for async code."""
         options = _options(capability=capability, after=after, expires_in=expires_in, signal=signal)
         sent_as = self._sent_as()
-        record = await self.astep(f"bus:publish:{channel}", _on_thread, _publish, channel, payload, options, *sent_as)
+        record = await self.astep(f"bus:publish:{channel}", on_thread, _publish, channel, payload, options, *sent_as)
         return message_in(record)
 
     def broadcast(self, payload: Any = None, *, capability: str = "") -> bus.Message:
@@ -92,7 +89,7 @@ class Messaging(ABC):
     async def abroadcast(self, payload: Any = None, *, capability: str = "") -> bus.Message:
         """Do what `broadcast` does, for async code."""
         options, sent_as = bus.Options(kind="broadcast", capability=capability), self._sent_as()
-        record = await self.astep("bus:broadcast", _on_thread, _publish, bus.BROADCAST, payload, options, *sent_as)
+        record = await self.astep("bus:broadcast", on_thread, _publish, bus.BROADCAST, payload, options, *sent_as)
         return message_in(record)
 
     def request(self, channel: str, payload: Any = None, *, timeout: float = 60.0) -> bus.Message:
@@ -107,9 +104,9 @@ class Messaging(ABC):
     async def arequest(self, channel: str, payload: Any = None, *, timeout: float = 60.0) -> bus.Message:  # noqa: ASYNC109
         """Do what `request` does, for async code."""
         sent_as = self._sent_as()
-        record = await self.astep(f"bus:request:{channel}", _on_thread, _ask, channel, payload, timeout, *sent_as)
+        record = await self.astep(f"bus:request:{channel}", on_thread, _ask, channel, payload, timeout, *sent_as)
         asked, cancelled = message_in(record), lambda: self.cancelled
-        return message_in(await self.astep(f"bus:reply:{channel}", _on_thread, _await_reply, asked, cancelled))
+        return message_in(await self.astep(f"bus:reply:{channel}", on_thread, _await_reply, asked, cancelled))
 
     def reply(self, to: bus.Message, payload: Any = None) -> bus.Message:
         """Answer a request that `receive` gave, once for all attempts. In async code use `areply`."""
@@ -118,7 +115,7 @@ class Messaging(ABC):
     async def areply(self, to: bus.Message, payload: Any = None) -> bus.Message:
         """Do what `reply` does, for async code."""
         name, sent_as = f"bus:reply_to:{to.channel}", self._sent_as()
-        return message_in(await self.astep(name, _on_thread, _reply, to, payload, *sent_as))
+        return message_in(await self.astep(name, on_thread, _reply, to, payload, *sent_as))
 
     def receive(
         self,
@@ -164,15 +161,15 @@ class Messaging(ABC):
     ) -> AsyncIterator[bus.Message]:
         """Do what `receive` does, for async code."""
         options = {"lease": lease, "only_new": only_new, "capabilities": capabilities}
-        reader = await _on_thread(lambda: self._reader(channel, group, **options))
+        reader = await on_thread(lambda: self._reader(channel, group, **options))
         for _ in itertools.count() if most is None else range(most):
             args = reader, wait, lambda: self.cancelled
-            record = await self.astep(f"bus:receive:{channel}", _on_thread, _receive, *args)
+            record = await self.astep(f"bus:receive:{channel}", on_thread, _receive, *args)
             if record is None:
                 return
             message = message_in(record)
             yield message
-            await _on_thread(self.ack, message)
+            await on_thread(self.ack, message)
 
     def ack(self, message: bus.Message) -> bool:
         """Say that a received message is handled; false when it was settled already."""
@@ -222,18 +219,6 @@ def _reply(to: bus.Message, payload: Any, sender: bus.Sender, key: str) -> JSON:
 def _receive(reader: "Reader", wait: float, cancelled: Callable[[], bool]) -> JSON:
     message = reader.read(wait=wait, cancelled=cancelled)
     return None if message is None else message.as_record()
-
-
-async def _on_thread(work: Callable[..., T], *args: Any) -> T:
-    """Do what asks the database off the event loop; the thread keeps no connection when it is done."""
-
-    def done() -> T:
-        try:
-            return work(*args)
-        finally:
-            release_connection()
-
-    return await asyncio.to_thread(done)
 
 
 def _exchange() -> Any:

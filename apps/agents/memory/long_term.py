@@ -9,12 +9,12 @@ from django.db import IntegrityError
 from apps.agents.memory import memories
 from apps.agents.memory.memories import Recalled, Whose
 from apps.agents.memory.session import source_of
-from apps.agents.memory.threads import on_thread
 from apps.agents.memory.turns import add_turns, find_session
 from apps.agents.memory.writing import storable
 from apps.agents.models import Memory
 from apps.agents.models.memory import LONGEST_TEXT
 from apps.common.asyncio_loop import run_coroutine
+from apps.common.database import on_thread
 from apps.common.errors import Fatal
 from apps.common.json import JSON
 from apps.integrations.embeddings import Embedder, Vector, embed

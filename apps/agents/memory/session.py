@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from apps.agents.memory.short_term import Turn
 from apps.agents.memory.summarising import summarised
-from apps.agents.memory.threads import on_thread
 from apps.agents.memory.turns import Said, Source, add_turns, find_session, keep_summary, turns_after
 from apps.agents.memory.window import FEWEST_TOKENS, USUAL_TOKENS, Parted, Window, most_characters, part
 from apps.agents.memory.writing import storable
 from apps.agents.models.memory import LONGEST_KEY
 from apps.common.asyncio_loop import run_coroutine
+from apps.common.database import on_thread
 from apps.common.errors import Fatal
 from apps.common.json import JSON
 from apps.integrations.language_models import Message
