@@ -1,5 +1,7 @@
 """Making an agent of a prompt and talking with it, in a browser."""
 
+import threading
+
 import pytest
 from django_scopes import scope
 from playwright.sync_api import Page, expect
@@ -9,6 +11,15 @@ from tests.browser.accessibility import assert_accessible
 
 SECONDS = 20_000
 DEMO = {"instructions": "You research.", "model": "demo/scripted", "options": {"seconds": 0}, "tools": ["demo.search"]}
+
+
+@pytest.fixture(autouse=True)
+def nobody_talks_on(tabs):
+    """The server of these tests notices late who has gone: wait for it, as it asks the database."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "chat":
+            thread.join(20)
 
 
 @pytest.fixture
@@ -73,7 +84,7 @@ def test_what_was_typed_is_carried_between_the_form_and_yaml(tabs, alice):
 def test_a_conversation_is_stopped_cleared_and_begun_by_the_keyboard(tabs, alice, guide):
     page = tabs.open("/agents/guide/playground", alice, width=390)
     with scope(organization=alice.organization):
-        slow = {**DEMO, "options": {"seconds": 30}}
+        slow = {**DEMO, "options": {"seconds": 4}}
         save_agent(organization=alice.organization, name="guide", document=slow, by="user:alice")
 
     field = page.get_by_label("Message", exact=True)

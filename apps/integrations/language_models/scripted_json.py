@@ -86,6 +86,6 @@ def _number(part: Mapping[str, Any]) -> JSON:
 
 def _text(part: Mapping[str, Any], texts: Iterator[str]) -> str:
     text = next(texts)
+    shortest: int = part.get("minLength", 0)
     longest: int | None = part.get("maxLength")
-    long_enough: str = text + "." * max(0, part.get("minLength", 0) - len(text))
-    return long_enough[:longest]
+    return text.ljust(shortest, ".")[:longest]
