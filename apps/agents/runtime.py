@@ -39,8 +39,7 @@ def run_agent(
     `invalid_output` for a result that does not, Cancelled, and whatever the agent raises. Sync methods run in the
     calling thread, async ones on the process-wide loop; time limits are the caller's.
     """
-    agent_type = registry.get_for(ctx.organization_id, agent) if isinstance(agent, str) else agent
-    release_connection()  # an agent may take its time, and there are fewer connections than agents at work
+    agent_type = _named(agent, ctx) if isinstance(agent, str) else agent
     made = agent_type.make(check_config(agent_type, config))
     task = _checked(agent_type.input, input, f"agent '{agent_type.name}'")
     outer, ctx.agent = ctx.agent, agent_type.name
@@ -48,6 +47,13 @@ def run_agent(
         return _result(agent_type, _live(made, task, ctx))
     finally:
         ctx.agent = outer
+
+
+def _named(name: str, ctx: Context) -> AgentType:
+    try:
+        return registry.get_for(ctx.organization_id, name)
+    finally:
+        release_connection()  # the agent may take its time, and there are fewer connections than agents at work
 
 
 async def arun_agent(agent: str | AgentType, input: JSON, ctx: Context) -> Result:  # noqa: A002

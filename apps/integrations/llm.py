@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from apps.common.errors import Fatal, Retryable
-from apps.integrations.egress import EgressRefused, checked_transport
+from apps.integrations.egress import EgressRefused, checked_transport, client
 from apps.integrations.language_models.openai_chat import SILENCE_SECONDS, Reading, body
 from apps.integrations.language_models.provider_errors import refusal
 from apps.integrations.language_models.registry import Hear
@@ -89,7 +89,9 @@ async def _chunks(answer: Any) -> AsyncIterator[Any]:
 def _client() -> Any:
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler  # noqa: PLC0415
 
-    return AsyncHTTPHandler(transport=checked_transport(), follow_redirects=False)
+    handler = AsyncHTTPHandler(transport=checked_transport(), follow_redirects=False)
+    handler.client = client()  # one that it does not own: the connections are everybody's, and it would close them
+    return handler
 
 
 @cache
