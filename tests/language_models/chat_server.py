@@ -160,6 +160,7 @@ def chatting(answer: Callable[[dict[str, Any]], Answer] | Answer | None = None) 
     said = answer if callable(answer) else in_turn(answer or Answer())
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen(1000)  # who comes before the server is up waits for it
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         app = ChatServer(f"http://{address}/v1", address, said)
         config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
