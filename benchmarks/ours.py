@@ -65,7 +65,8 @@ class Ours:
         """One run that asks a model behind the address so many questions at once."""
         asks = {"type": "agent", "agent": "assistant", "model": "talker/m", "input": {"task": "{{ string(item) }}"}}
         self._provide("talker", address)
-        return self._over_http("talks", {"nodes": {"all": {"type": "map", "over": list(range(calls)), "node": asks}}})
+        every = {"type": "map", "over": list(range(calls)), "max_parallel": calls, "node": asks}
+        return self._over_http(f"talks-{calls}", {"nodes": {"all": every}})
 
     @cache  # noqa: B019 - there is one of us
     def _provide(self, name: str, address: str) -> None:
