@@ -199,6 +199,35 @@ def test_each_call_is_told_and_counted_for_its_run(room: EngineRoom, server: Cha
     assert (told["model"], told["input_tokens"], told["output_tokens"], told["cost_micro_usd"]) == ("smart", 11, 7, 81)
 
 
+def test_the_trace_of_a_run_has_each_question_with_what_it_took_and_nothing_of_what_was_said(
+    room: EngineRoom, server: ChatServer, settings: Any, alice: Any
+) -> None:
+    priced(room, server, settings)
+    server.answer = in_turn(Answer(status=500, headers={"Retry-After": "0"}), Answer("A secret answer"))
+    run = room.finish(workflow({"a": node("assistant", model="smart", input={"task": "A secret task"})}))
+
+    answer = alice.client.get(f"/v1/runs/{run.pk}/trace")
+
+    root, _, attempt, refused, answered = answer.json()["spans"]
+    assert (refused["name"], refused["status"], answered["status"]) == ("chat smart", "ERROR", "OK")
+    assert refused["parent_span_id"] == answered["parent_span_id"] == attempt["span_id"]
+    assert refused["attributes"]["error.type"] == "model_unavailable"
+    assert answered["kind"] == "CLIENT"
+    took = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "local",
+        "gen_ai.request.model": "smart",
+        "gen_ai.response.model": "m",
+        "gen_ai.usage.input_tokens": 11,
+        "gen_ai.usage.output_tokens": 7,
+        "orchestra.cost.micro_usd": 81,
+        "orchestra.model.outcome": "answered",
+    }
+    assert answered["attributes"].items() >= took.items()
+    assert root["attributes"]["orchestra.cost.micro_usd"] == 81
+    assert "secret" not in answer.content.decode()
+
+
 def test_a_model_that_does_not_answer_is_left_alone_and_its_fallback_asked(
     room: EngineRoom, server: ChatServer, settings: Any
 ) -> None:

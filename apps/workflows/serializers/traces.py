@@ -1,12 +1,18 @@
 """A run as spans, in the shape of OpenTelemetry."""
 
 import hashlib
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 
 from apps.common.json import JSON
+from apps.integrations.language_models.records import STEP
+from apps.observability.models import Usage
+from apps.observability.selectors import usage
 from apps.workflows import selectors
 from apps.workflows.models import Attempt, JournalEntry, NodeRun, Run
 from apps.workflows.nodes.registry import type_of
@@ -27,7 +33,7 @@ class SpanView(BaseModel):
 
 
 class TraceView(BaseModel):
-    """All spans of a run: run, nodes, attempts, and the calls recorded in them."""
+    """All spans of a run: run, nodes, attempts, and their calls of models, calls of tools and steps."""
 
     trace_id: str
     spans: list[SpanView]
@@ -44,13 +50,17 @@ def trace_of(run: Run) -> dict[str, JSON]:
     }
     spans = [root]
     nodes = list(selectors.node_runs(run).order_by("created_at", "id"))
-    journal = _journal(run)
+    journal, questions = _journal(run), _questions(run)
+    if questions:
+        root.attributes |= _tokens(usage.of_run(run.pk))
     for node in nodes:
-        spans += _node_spans(trace, root, node, journal.get(node.pk, []))
+        spans += _node_spans(trace, root, node, journal[node.pk], questions[node.pk])
     return TraceView(trace_id=trace, spans=spans).model_dump(mode="json")
 
 
-def _node_spans(trace: str, root: SpanView, node: NodeRun, journal: list[JournalEntry]) -> list[SpanView]:
+def _node_spans(
+    trace: str, root: SpanView, node: NodeRun, journal: Sequence[JournalEntry], questions: Sequence[Usage]
+) -> list[SpanView]:
     own = _span(trace, str(node.pk), root.span_id, f"node {node.node}", node.started_at, node.finished_at, node.status)
     own.attributes = {
         "orchestra.node.name": node.node,
@@ -65,7 +75,11 @@ def _node_spans(trace: str, root: SpanView, node: NodeRun, journal: list[Journal
         _attempt_span(trace, own, attempt, number) for number, attempt in enumerate(node.attempts.all(), start=1)
     ]
     parent = attempts[-1] if attempts else own
-    return [own, *attempts, *(_call_span(trace, parent, entry) for entry in journal)]
+    by_number = {attempt.attributes["orchestra.attempt.number"]: attempt for attempt in attempts}
+    asked = [_model_span(trace, by_number.get(question.attempt, parent), question) for question in questions]
+    # What the journal has of a model is the same call; it stands for it where nothing was counted.
+    steps = [entry for entry in journal if not (questions and entry.name.startswith(STEP))]
+    return [own, *attempts, *asked, *(_call_span(trace, parent, entry) for entry in steps)]
 
 
 def _attempt_span(trace: str, node: SpanView, attempt: Attempt, number: int) -> SpanView:
@@ -73,6 +87,46 @@ def _attempt_span(trace: str, node: SpanView, attempt: Attempt, number: int) -> 
     span = _span(trace, key, node.span_id, f"attempt {number}", attempt.started_at, attempt.ended_at, attempt.outcome)
     span.attributes = {"orchestra.attempt.number": number, "orchestra.worker.id": str(attempt.worker)}
     return span
+
+
+def _model_span(trace: str, attempt: SpanView, call: Usage) -> SpanView:
+    """A question to a model, with the attributes that OpenTelemetry has for it, and none of what was said.
+
+    https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
+    """
+    began, took = call.created_at, call.total_ms
+    ended = None if took is None else began + timedelta(milliseconds=took)
+    status = "completed" if call.outcome in {Usage.Outcome.ANSWERED, Usage.Outcome.CACHED} else call.outcome
+    span = _span(trace, f"usage:{call.pk}", attempt.span_id, f"chat {call.model}", began, ended, status)
+    span.kind = "CLIENT"
+    provider, _, served = call.served_by.partition("/")
+    known = {
+        "gen_ai.provider.name": provider,
+        "gen_ai.response.model": served,
+        "error.type": call.error,
+        "orchestra.first_token_ms": call.first_token_ms,
+    }
+    span.attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": call.model,
+        "orchestra.model.outcome": call.outcome,
+        **_tokens(call),
+        **{name: value for name, value in known.items() if value not in {None, ""}},
+    }
+    if not call.is_priced:
+        del span.attributes["orchestra.cost.micro_usd"]
+    return span
+
+
+def _tokens(counted: Usage | usage.Sums) -> dict[str, int]:
+    """What calls took: tokens, and money in millionths of a dollar."""
+    return {
+        "gen_ai.usage.input_tokens": counted.input_tokens,
+        "gen_ai.usage.cache_read.input_tokens": counted.cached_tokens,
+        "gen_ai.usage.output_tokens": counted.output_tokens,
+        "gen_ai.usage.reasoning.output_tokens": counted.reasoning_tokens,
+        "orchestra.cost.micro_usd": counted.cost_micro_usd,
+    }
 
 
 def _call_span(trace: str, attempt: SpanView, entry: JournalEntry) -> SpanView:
@@ -85,10 +139,18 @@ def _call_span(trace: str, attempt: SpanView, entry: JournalEntry) -> SpanView:
     return span
 
 
-def _journal(run: Run) -> dict[Any, list[JournalEntry]]:
-    found: dict[Any, list[JournalEntry]] = {}
+def _journal(run: Run) -> Mapping[UUID, list[JournalEntry]]:
+    found: dict[UUID, list[JournalEntry]] = defaultdict(list)
     for entry in JournalEntry.objects.filter(node_run__run=run).order_by("position"):
-        found.setdefault(entry.node_run_id, []).append(entry)
+        found[entry.node_run_id].append(entry)
+    return found
+
+
+def _questions(run: Run) -> Mapping[UUID | None, list[Usage]]:
+    """The calls of models, by node run."""
+    found: dict[UUID | None, list[Usage]] = defaultdict(list)
+    for call in usage.calls(run=run.pk).order_by("created_at", "id"):
+        found[call.node_run_id].append(call)
     return found
 
 
