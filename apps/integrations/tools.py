@@ -15,7 +15,8 @@ from apps.common.json import JSON
 from apps.common.validation import describe_failure, invalid_input
 from apps.integrations import registry
 
-Effect = Literal["read", "write", "external_write"]
+Effect = Literal["read", "write", "external_write", "money", "admin"]
+OUTSIDE: frozenset[Effect] = frozenset({"external_write", "money", "admin"})  # what a misled model must not do
 # What may be done about a call of which nobody knows whether it took effect.
 Repeat = Literal[
     "free",  # call again: it changes nothing
@@ -63,7 +64,7 @@ class Tool:
 
     name: str
     description: str
-    effect: Effect  # read: changes nothing; write: changes rows of ours; external_write: changes the outside world
+    effect: Effect  # read: changes nothing; write: changes rows of ours; the others are OUTSIDE
     timeout: float  # seconds
     function: Callable[..., Any]
     repeat: Repeat | Callable[[Mapping[str, Any]], Repeat] | None = None  # None: as `effect` says
@@ -89,6 +90,11 @@ class Tool:
     def circuit_of(self, given: JSON) -> str:
         """Name what fails together: the tool, and what it calls where the arguments say that."""
         return self.name if self.target is None else f"{self.name} {self.target(self.arguments(given))}"[:400]
+
+    @property
+    def changes_outside(self) -> bool:
+        """Tell whether a call is more than reading, and writing rows of ours."""
+        return self.effect in OUTSIDE
 
     @property
     def repeat_shown(self) -> str:
@@ -217,7 +223,8 @@ def tool(
     network: such a call can be cancelled. A parameter named `ctx` receives the ToolContext.
 
     `name` defaults to the function's name; give tools of one service a common prefix (`crm.find_customer`).
-    `effect` is "read", "write" (rows of this platform) or "external_write" (the outside world is changed).
+    `effect` is "read", "write" (rows of this platform), "external_write" (the outside world is changed), "money" (it is
+    spent) or "admin" (who may do what is changed).
     `repeat` says what may be done when a crash leaves it unknown whether a call took effect: "free" (call again, it
     changes nothing: the default of "read"), "keyed" (call again, `ctx.idempotency_key` makes sure that it happens
     once) or "ask" (a person finds out: the default of the others). A function of the arguments may decide.

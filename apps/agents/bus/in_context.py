@@ -25,6 +25,7 @@ class Messaging(ABC):
     run_id: UUID | None
     node: str | None
     agent: str | None
+    tainted: bool
 
     @abstractmethod
     def step(self, name: str, fn: Callable[..., Any], *args: Any) -> Any: ...
@@ -99,14 +100,18 @@ class Messaging(ABC):
         seconds, and what `publish` raises. In async code use `arequest`.
         """
         asked = message_in(self.step(f"bus:request:{channel}", _ask, channel, payload, timeout, *self._sent_as()))
-        return message_in(self.step(f"bus:reply:{channel}", _await_reply, asked, lambda: self.cancelled))
+        record = self.step(f"bus:reply:{channel}", _await_reply, asked, lambda: self.cancelled)
+        self.tainted = True
+        return message_in(record)
 
     async def arequest(self, channel: str, payload: Any = None, *, timeout: float = 60.0) -> bus.Message:  # noqa: ASYNC109
         """Do what `request` does, for async code."""
         sent_as = self._sent_as()
         record = await self.astep(f"bus:request:{channel}", on_thread, _ask, channel, payload, timeout, *sent_as)
         asked, cancelled = message_in(record), lambda: self.cancelled
-        return message_in(await self.astep(f"bus:reply:{channel}", on_thread, _await_reply, asked, cancelled))
+        record = await self.astep(f"bus:reply:{channel}", on_thread, _await_reply, asked, cancelled)
+        self.tainted = True
+        return message_in(record)
 
     def reply(self, to: bus.Message, payload: Any = None) -> bus.Message:
         """Answer a request that `receive` gave, once for all attempts. In async code use `areply`."""
@@ -144,7 +149,7 @@ class Messaging(ABC):
             record = self.step(f"bus:receive:{channel}", _receive, reader, wait, lambda: self.cancelled)
             if record is None:
                 return
-            message = message_in(record)
+            message, self.tainted = message_in(record), True
             yield message
             self.ack(message)
 
@@ -167,7 +172,7 @@ class Messaging(ABC):
             record = await self.astep(f"bus:receive:{channel}", on_thread, _receive, *args)
             if record is None:
                 return
-            message = message_in(record)
+            message, self.tainted = message_in(record), True
             yield message
             await on_thread(self.ack, message)
 

@@ -70,7 +70,8 @@ class _Life:
         if task.attachments:
             asked = self.messages.pop()
             self.messages.append(asked.model_copy(update={"attachments": tuple(task.attachments)}))
-        self.is_tainted = task.is_tainted or bool(task.material)
+        # Of the visit and not of this agent: whom it asks, its session and its memories have to know it too.
+        ctx.tainted = ctx.tainted or task.is_tainted or bool(task.material)
         self.turns = self.calls = self.tokens = self.cost = self.faults = 0
 
     async def live(self) -> Answer:
@@ -78,7 +79,6 @@ class _Life:
         about: dict[str, Any] = {"model": self.model, "options": dict(self.spec.options)}
         self.messages = await opening_with_memory(self.ctx, self.messages, self.spec.memory, **about)
         begin = len(self.messages) - 1  # of what is said here
-        self.is_tainted |= self.ctx.tainted
         found = await self._work()
         await closing_with_memory(self.ctx, self.messages[begin:], self.spec.memory, **about)
         return found
@@ -130,10 +130,10 @@ class _Life:
         if self.calls > self.spec.limits.tool_calls:
             _stop("tool_calls", f"asked for {self.calls} calls")
         if (handoff := next(filter(self._is_handoff, wanted), None)) is not None:
-            output = await self.offers[handoff.name].call(handoff.arguments, self.is_tainted)
+            output = await self.offers[handoff.name].call(handoff.arguments, self.ctx.tainted)
             self.messages += [_told(call, output if call is handoff else {"error": "Not done."}) for call in wanted]
             return self._answer(reply, output, "")
-        tainted = self.is_tainted
+        tainted = self.ctx.tainted
         together = [call for call in wanted if (offer := self._offer(call)) and offer.is_parallel]
         told = dict(zip((id(call) for call in together), await self._together(together, tainted), strict=True))
         for call in wanted:
@@ -161,9 +161,11 @@ class _Life:
             return _told(call, {"error": "The arguments were no JSON object. Call it again with one."})
         try:
             result = await offer.call(call.arguments, tainted)
-        except (Fatal, NotFound, Refused) as refused:
+        except Refused as refused:
             return _told(call, {"error": str(refused)})
-        self.is_tainted = True
+        except (Fatal, NotFound) as failed:
+            result = {"error": str(failed)}  # may be in the words of whoever was called
+        self.ctx.tainted = True
         return _told(call, result)
 
     # ---- answers ----------------------------------------------------------------------------------
@@ -194,7 +196,7 @@ class _Life:
             turns=self.turns,
             tokens=self.tokens,
             cost_micro_usd=self.cost,
-            is_tainted=self.is_tainted,
+            is_tainted=self.ctx.tainted,
             messages=tuple(self.messages),
         )
 

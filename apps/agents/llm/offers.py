@@ -78,7 +78,7 @@ async def _tool(grant: Grant, ctx: Context) -> Offer:
             await _ask_leave(grant, tool, arguments, ctx)
         return await ctx.acall_tool(tool.name, arguments)
 
-    may_ask = grant.approval == "always" or (grant.approval == "auto" and tool.effect == "external_write")
+    may_ask = grant.approval == "always" or (grant.approval == "auto" and tool.changes_outside)
     is_parallel = tool.effect == "read" and not may_ask
     return Offer(tool.name, tool.description, tool.input_schema, call, is_parallel=is_parallel)
 
@@ -86,7 +86,7 @@ async def _tool(grant: Grant, ctx: Context) -> Offer:
 def needs_leave(grant: Grant, tool: Tool, *, is_tainted: bool) -> bool:
     """Tell whether a person has to agree: as the grant says, or because others' words may be behind the call."""
     if grant.approval == "auto":
-        return tool.effect == "external_write" and is_tainted
+        return tool.changes_outside and is_tainted
     return grant.approval == "always"
 
 

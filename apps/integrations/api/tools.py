@@ -1,6 +1,6 @@
 """Tools: what there is, calling one, and the built-in outbox."""
 
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -25,14 +25,14 @@ from apps.integrations.serializers.tools import (
     tool_json,
 )
 from apps.integrations.services.calls import call
-from apps.integrations.tools import Tool
+from apps.integrations.tools import Effect, Tool
 
 
 class ToolsView(OrganizationView):
     """The tools that workflows and agents can use."""
 
     query = {
-        "GET": {**BY_NAME, "effect": choice("read", "write", "external_write", description="What a call changes.")}
+        "GET": {**BY_NAME, "effect": choice(*get_args(Effect), description="What a call changes.")}
     }
 
     @extend_schema(responses={200: page_of(ToolSerializer)}, operation_id="list_tools")

@@ -1,6 +1,6 @@
 """The wire forms of tools, calls to them, and the outbox."""
 
-from typing import Any
+from typing import Any, get_args
 
 from rest_framework import serializers
 
@@ -8,7 +8,7 @@ from apps.common.json import JSON
 from apps.common.serializers import StrictSerializer
 from apps.integrations.models import OutboxMessage
 from apps.integrations.services.calls import DEFAULT_SECONDS, MOST_SECONDS
-from apps.integrations.tools import Tool
+from apps.integrations.tools import Effect, Tool
 
 
 class ToolSerializer(serializers.Serializer[Any]):
@@ -16,7 +16,7 @@ class ToolSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     description = serializers.CharField()
-    effect = serializers.ChoiceField(["read", "write", "external_write"], help_text="What a call changes.")
+    effect = serializers.ChoiceField(get_args(Effect), help_text="What a call changes.")
     repeat = serializers.ChoiceField(
         ["free", "keyed", "ask", "by_input"],
         help_text="What is done about a call that may have taken effect: it is made again, made again with the same "

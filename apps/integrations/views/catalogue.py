@@ -23,6 +23,8 @@ EFFECTS = {
     "read": "reads only",
     "write": "writes here",
     "external_write": "changes the world outside",
+    "money": "spends money",
+    "admin": "changes who may do what",
 }
 REPEATS = {
     "free": "it is called again: it changes nothing",
@@ -69,7 +71,7 @@ def tool(request: PageRequest, name: str) -> HttpResponse:
         ],
         "trial": tried,
         "may_try": request.access.can(Capability.RUN),
-        "asks_first": shown.effect == "external_write",
+        "asks_first": shown.changes_outside,
         "curl": curl(request, f"/v1/tools/{shown.name}/invoke", {"input": tried.value}),
     }
     is_part = is_fragment(request)
