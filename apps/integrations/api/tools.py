@@ -31,9 +31,7 @@ from apps.integrations.tools import Effect, Tool
 class ToolsView(OrganizationView):
     """The tools that workflows and agents can use."""
 
-    query = {
-        "GET": {**BY_NAME, "effect": choice(*get_args(Effect), description="What a call changes.")}
-    }
+    query = {"GET": {**BY_NAME, "effect": choice(*get_args(Effect), description="What a call changes.")}}
 
     @extend_schema(responses={200: page_of(ToolSerializer)}, operation_id="list_tools")
     def get(self, request: Request) -> Response:
