@@ -14,6 +14,7 @@ from apps.agents.api.live import (
     RegisterView,
 )
 from apps.agents.api.memory import MemoriesView, OneMemoryView, OneSessionView, SessionsView, TurnsView
+from apps.agents.api.roles import PromptVersionsView, RolePromptView, RolesView
 from apps.agents.api.routing import RouteView
 from apps.agents.bus.api import (
     ChannelGroupView,
@@ -60,6 +61,9 @@ urlpatterns = [
     path("v1/agent-definitions/<str:name>/versions/<int:number>", definitions.AgentVersionView.as_view()),
     path("v1/agent-definitions/<str:name>/export", definitions.ExportAgentView.as_view()),
     path("v1/agent-definitions/<str:name>/chat", definitions.ChatView.as_view()),
+    path("v1/agent-roles", RolesView.as_view()),
+    path("v1/agent-roles/<str:role>/prompt", RolePromptView.as_view()),
+    path("v1/agent-roles/<str:role>/prompt/versions", PromptVersionsView.as_view()),
     path("v1/sessions", SessionsView.as_view()),
     path("v1/sessions/<str:ref>", OneSessionView.as_view()),
     path("v1/sessions/<str:ref>/turns", TurnsView.as_view()),
