@@ -24,13 +24,16 @@ from apps.agents.bus.api import (
     DeadLettersView,
     DeadLetterView,
 )
-from apps.agents.views import catalogue, channels, editing, instances, memories, playground, sessions, versions
+from apps.agents.views import catalogue, channels, editing, instances, memories, playground, roles, sessions, versions
 
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
     path("agents/new", editing.new, name="new_agent"),
     path("agents/new/document", editing.document, name="agent_document"),
     path("agents/<str:name>", catalogue.agent, name="agent"),
+    path("agent-roles", roles.roles, name="agent_roles"),
+    path("agent-roles/<str:name>", roles.role, name="agent_role"),
+    path("agent-roles/<str:name>/reset", roles.reset, name="reset_agent_role"),
     path("sessions", sessions.session_list, name="sessions"),
     path("sessions/erase", sessions.erase_of_agent, name="erase_sessions"),
     path("sessions/<str:ref>", sessions.session, name="session"),
