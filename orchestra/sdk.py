@@ -5,6 +5,7 @@ from pydantic import BaseModel
 from apps.agents.bus import BROADCAST, NoReply, Signal
 from apps.agents.bus import Message as BusMessage
 from apps.agents.context import Context, LocalContext
+from apps.agents.roles.teams import AgentFactory, WorkflowPatterns
 from apps.agents.sdk import Agent, BaseNode, Route
 from apps.agents.serving import serve
 from apps.common.asyncio_loop import Cancelled
@@ -15,6 +16,7 @@ from apps.integrations.tools import ToolContext, tool
 __all__ = [
     "BROADCAST",
     "Agent",
+    "AgentFactory",
     "BaseModel",
     "BaseNode",
     "BusMessage",
@@ -31,6 +33,7 @@ __all__ = [
     "Route",
     "Signal",
     "ToolContext",
+    "WorkflowPatterns",
     "serve",
     "tool",
 ]

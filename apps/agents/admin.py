@@ -15,6 +15,7 @@ from apps.agents.models import (
     ChannelMessage,
     Delivery,
     Memory,
+    RolePrompt,
     SessionTurn,
 )
 from apps.common.admin import HistoryAdmin, ReadOnlyAdmin
@@ -32,6 +33,13 @@ class AgentVersionAdmin(ReadOnlyAdmin[AgentVersion]):
     list_display = ["agent", "number", "message", "created_by", "created_at", "organization"]
     list_select_related = ["agent", "organization"]
     search_fields = ["agent__name", "message"]
+
+
+@admin.register(RolePrompt)
+class RolePromptAdmin(ReadOnlyAdmin[RolePrompt]):
+    list_display = ["role", "number", "message", "created_by", "created_at", "organization"]
+    list_select_related = ["organization"]
+    search_fields = ["role", "message"]
 
 
 @admin.register(AgentSession)

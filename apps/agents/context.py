@@ -89,6 +89,11 @@ class Context(Messaging):
         """True once somebody cancelled the run, its time is over, or another worker has taken the node."""
 
     @property
+    def has_organization(self) -> bool:
+        """True where `organization_id` is of an organization that has rows; false in tests of agents without one."""
+        return True
+
+    @property
     def overdue(self) -> bool:
         """True once the attempt has had all its time."""
         return False
@@ -327,6 +332,10 @@ class LocalContext(Context):
         self._key = key or f"local:{uuid4()}"
         self._asked_to_stop = False
         self._is_cancelled = cancelled
+
+    @property
+    def has_organization(self) -> bool:
+        return self._is_accounted
 
     def step(self, name: str, fn: Callable[..., Any], *args: Any) -> Any:  # noqa: ARG002
         return fn(*args)

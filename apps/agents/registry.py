@@ -216,9 +216,14 @@ def register_source(source: Source) -> None:
 
 
 def find_for(organization_id: UUID, name: str) -> AgentType | None:
-    """Give the agent that the name means for an organization: one of this process before one of its own."""
+    """Give the agent that the name means for an organization: one of this process before one of its own.
+
+    What is built in under a name that an organization may have taken before leaves it to that one.
+    """
     found = find(name)
-    return found or next(filter(None, (source.find(organization_id, name) for source in _sources)), None)
+    if found is not None and not found.agent.may_be_replaced:
+        return found
+    return next(filter(None, (source.find(organization_id, name) for source in _sources)), found)
 
 
 def get_for(organization_id: UUID, name: str) -> AgentType:
@@ -233,7 +238,8 @@ def get_for(organization_id: UUID, name: str) -> AgentType:
 def all_for(organization_id: UUID) -> list[AgentType]:
     """Give this process's agents and the organization's own, by name."""
     own = {agent_type.name: agent_type for source in reversed(_sources) for agent_type in source.all(organization_id)}
-    everything = own | {agent_type.name: agent_type for agent_type in _agents}
+    ours = {agent_type.name: agent_type for agent_type in _agents if not agent_type.agent.may_be_replaced}
+    everything = {agent_type.name: agent_type for agent_type in _agents} | own | ours
     return [everything[name] for name in sorted(everything)]
 
 

@@ -50,6 +50,8 @@ def run_agent(
 
 
 def _named(name: str, ctx: Context) -> AgentType:
+    if not ctx.has_organization:
+        return registry.get(name)
     try:
         return registry.get_for(ctx.organization_id, name)
     finally:

@@ -59,6 +59,7 @@ class Agent:
     description: ClassVar[str] = ""  # default: the docstring
     capabilities: ClassVar[Sequence[str]] = ()  # what `capability:` in a workflow selects by
     queue: ClassVar[str] = "default"  # "cpu" for work that keeps a processor busy
+    may_be_replaced: ClassVar[bool] = False  # whether an organization's own agent of this name comes before it
     majors: ClassVar[tuple[int, ...]] = (1,)  # the versions whose node runs it can go on with; new ones get the last
 
     Config: ClassVar[Any] = type("Config", (BaseModel,), {"__doc__": None, "__module__": __name__})

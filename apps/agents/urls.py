@@ -14,6 +14,7 @@ from apps.agents.api.live import (
     RegisterView,
 )
 from apps.agents.api.memory import MemoriesView, OneMemoryView, OneSessionView, SessionsView, TurnsView
+from apps.agents.api.roles import PromptVersionsView, RolePromptView, RolesView
 from apps.agents.api.routing import RouteView
 from apps.agents.bus.api import (
     ChannelGroupView,
@@ -23,13 +24,16 @@ from apps.agents.bus.api import (
     DeadLettersView,
     DeadLetterView,
 )
-from apps.agents.views import catalogue, channels, editing, instances, memories, playground, sessions, versions
+from apps.agents.views import catalogue, channels, editing, instances, memories, playground, roles, sessions, versions
 
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
     path("agents/new", editing.new, name="new_agent"),
     path("agents/new/document", editing.document, name="agent_document"),
     path("agents/<str:name>", catalogue.agent, name="agent"),
+    path("agent-roles", roles.roles, name="agent_roles"),
+    path("agent-roles/<str:name>", roles.role, name="agent_role"),
+    path("agent-roles/<str:name>/reset", roles.reset, name="reset_agent_role"),
     path("sessions", sessions.session_list, name="sessions"),
     path("sessions/erase", sessions.erase_of_agent, name="erase_sessions"),
     path("sessions/<str:ref>", sessions.session, name="session"),
@@ -60,6 +64,9 @@ urlpatterns = [
     path("v1/agent-definitions/<str:name>/versions/<int:number>", definitions.AgentVersionView.as_view()),
     path("v1/agent-definitions/<str:name>/export", definitions.ExportAgentView.as_view()),
     path("v1/agent-definitions/<str:name>/chat", definitions.ChatView.as_view()),
+    path("v1/agent-roles", RolesView.as_view()),
+    path("v1/agent-roles/<str:role>/prompt", RolePromptView.as_view()),
+    path("v1/agent-roles/<str:role>/prompt/versions", PromptVersionsView.as_view()),
     path("v1/sessions", SessionsView.as_view()),
     path("v1/sessions/<str:ref>", OneSessionView.as_view()),
     path("v1/sessions/<str:ref>/turns", TurnsView.as_view()),

@@ -5,11 +5,15 @@ import pytest
 
 from apps.agents import registry
 from apps.agents.context import LocalContext
+from apps.agents.roles.answers import ANSWERS
+from apps.agents.roles.catalogue import find_role
 from apps.agents.runtime import run_agent
 from apps.common.asyncio_loop import Cancelled
 from apps.common.errors import Fatal
+from apps.common.json_schema import Checker
 
-ROLES = ["frontend", "backend", "qa", "debugger", "coordinator", "researcher", "analyst"]
+PLANNERS = ["frontend", "backend", "qa", "debugger", "coordinator", "researcher", "analyst"]
+ROLES = [*PLANNERS, "research", "code", "writer", "critic"]
 QUICK = {"seconds": 0}
 
 
@@ -25,8 +29,37 @@ def test_every_role_gives_a_plan_and_says_how(role):
     assert output["task"] == "Create a login form component"
     assert output["plan"]
     assert output["summary"]
-    assert output["method"] == "rules"
+    assert (output["method"], output["is_demo"]) == ("rules", True)
     assert "ules" in registry.get(role).description
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_rules_give_has_the_form_that_a_model_is_asked_for(role):
+    schema = ANSWERS[find_role(role).name]
+
+    assert list(Checker(schema).failures(run(role, "Create a login form", run("qa", "Review API")))) == []
+
+
+def test_a_writer_without_a_model_puts_together_what_was_found():
+    text = run("writer", "Write a report on heat pumps", run("analyst", "Heat pumps save energy."))["text"]
+
+    assert text.startswith("# Report on heat pumps")
+    assert "Heat pumps save energy." in text
+
+
+def test_a_critic_without_a_model_names_what_a_text_does_not_have():
+    bare = run("critic", "Everybody loves tea")
+    full = run("critic", "In 2020, 60 % drank tea (source: FAO), but coffee grows, for example in Kenya.")
+
+    assert "No source is named" in {finding["finding"] for finding in bare["findings"]}
+    assert (bare["approved"], full["approved"]) == (False, True)
+
+
+def test_code_without_a_model_is_no_file_and_says_so():
+    output = run("code", "Create a login form", run("frontend", "Create a login form"))
+
+    assert output["files"] == []
+    assert "needs a model" in output["summary"]
 
 
 def test_a_plan_follows_the_words_of_the_task():

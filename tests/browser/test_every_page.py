@@ -16,6 +16,7 @@ from apps.agents.bus import exchange as bus
 from apps.agents.context import LocalContext
 from apps.agents.models import AgentSession
 from apps.agents.services.definitions import save_agent
+from apps.agents.services.roles import save_prompt
 from apps.integrations.language_models import Message, ToolCall
 from tests.accounts.test_every_endpoint import patterns
 from tests.agents.live import join
@@ -58,6 +59,7 @@ def full(alice):
         "approvals": approval.pk,
         "templates": "market-brief",
         "agents": made_of_a_prompt(alice),
+        "agent-roles": told_otherwise(alice),
         "sessions": session.pk,
         "memories": session.pk,  # they have acts only, and no page each
         "agent-instances": "shouter-on-a-machine-with-a-very-long-name-indeed-4711",
@@ -117,6 +119,15 @@ def made_of_a_prompt(actor):
             limited = document | {"limits": {"turns": turns}}
             save_agent(organization=actor.organization, name="guide", document=limited, by="user:alice", message=LONG)
     return "guide"
+
+
+def told_otherwise(actor):
+    """The name of a role whose prompt has been edited at length."""
+    with scope(organization=actor.organization):
+        for number in range(3):
+            text = f"{number} {LONG * 3}\n{LONG}"
+            save_prompt(organization=actor.organization, role="coordinator", text=text, by="user:alice", message=LONG)
+    return "coordinator"
 
 
 def is_page(actor, path):

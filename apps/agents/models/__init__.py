@@ -5,6 +5,7 @@ from apps.agents.models.definitions import AgentDefinition, AgentVersion
 from apps.agents.models.live import AgentInstance, AgentTask
 from apps.agents.models.memory import AgentSession, Memory, SessionTurn
 from apps.agents.models.merit import AgentDecision, AgentFigures
+from apps.agents.models.roles import RolePrompt
 
 __all__ = [
     "AgentDecision",
@@ -19,5 +20,6 @@ __all__ = [
     "ChannelMessage",
     "Delivery",
     "Memory",
+    "RolePrompt",
     "SessionTurn",
 ]

@@ -20,8 +20,16 @@ from apps.agents.selectors.live import (
     spent_today,
     state_of,
 )
+from apps.agents.selectors.roles import (
+    RoleState,
+    prompt_version,
+    prompt_versions,
+    role_state,
+    roles,
+)
 
 __all__ = [
+    "RoleState",
     "able",
     "decisions",
     "find_agent",
@@ -35,6 +43,10 @@ __all__ = [
     "names",
     "newest_version",
     "newest_versions",
+    "prompt_version",
+    "prompt_versions",
+    "role_state",
+    "roles",
     "spent_today",
     "state_of",
     "version_by_id",

@@ -105,7 +105,7 @@ def _check_name(name: str) -> None:
         raise Invalid(message, code="invalid_name", errors=[ErrorItem("/name", "invalid_name", message)])
     if name in RESERVED:
         raise Conflict(f"The name '{name}' is one of Orchestra's own words: take another one.", code="name_taken")
-    if (known := registry.find(name)) is not None:
+    if (known := registry.find(name)) is not None and not known.agent.may_be_replaced:
         where = "comes with Orchestra" if known.kind == "builtin" else "is a plugin's"
         raise Conflict(f"The name '{name}' {where}: take another one.", code="name_taken")
 

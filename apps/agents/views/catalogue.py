@@ -15,6 +15,7 @@ from apps.agents import lists, registry
 from apps.agents.llm.source import PromptAgentType
 from apps.agents.llm.spec import AgentSpec
 from apps.agents.registry import AgentType
+from apps.agents.roles.catalogue import is_role
 from apps.agents.services import merit
 from apps.agents.services.execution import execute
 from apps.agents.services.merit import Choice
@@ -75,6 +76,7 @@ def agent(request: PageRequest, name: str) -> HttpResponse:
         "may_try": request.access.can(Capability.RUN),
         "may_edit": request.access.can(Capability.EDIT),
         "own": _own(agent_type),
+        "role": agent_type.name if agent_type.kind == "builtin" and is_role(agent_type.name) else "",
         "curl": curl(request, "/v1/agents/execute", {"agent_type": agent_type.name, "input_data": tried.value}),
     }
     is_part = is_fragment(request)

@@ -23,7 +23,7 @@ def offer_workflow(workflow: Workflow, *, name: str = "", by: str) -> OfferedWor
     if not NAME.fullmatch(name) or name in RESERVED:
         message = f"'{name[:80]}' is no name for a tool: 1 to {LONGEST_NAME} letters, digits, '_' and '-'."
         raise Invalid(message, code="invalid_name", errors=[ErrorItem("/name", "invalid_name", message)])
-    if agents.find(name) is not None:
+    if (known := agents.find(name)) is not None and not known.agent.may_be_replaced:
         raise _taken(name, "An agent")
     try:
         with transaction.atomic():

@@ -1,22 +1,14 @@
-"""The agents; each derives its result from the words of its task and from what was done before it."""
+"""The roles that plan, review and find out. Their rules go by the words of the task and what was done before it."""
 
-import asyncio
 import re
-from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, Field, JsonValue
-
+from apps.agents.builtin.roles.base import RoleAgent, counted, sentences_of
 from apps.agents.builtin.roles.topics import subject_of, topics_of
 from apps.agents.builtin.text_processor.keywords import keywords
 from apps.agents.builtin.text_processor.summary import summary
-from apps.agents.context import Context
-from apps.agents.sdk import Agent
-from apps.common.errors import Retryable
-from apps.common.json import JSON
 
-DEEPEST = 6  # levels of an earlier result that are searched
 ROLE_WORDS = {
     "frontend": "ui page form component screen react button design layout dashboard",
     "backend": "api endpoint server database service auth webhook migration queue model",
@@ -27,51 +19,8 @@ ROLE_WORDS = {
 }
 
 
-class RoleConfig(BaseModel):
-    """How the agent behaves."""
-
-    seconds: float = Field(0.3, ge=0, le=600, description="How long it takes its time, so that people can watch.")
-    failures: int = Field(0, ge=0, le=10, description="How many attempts fail first, so that people can see retries.")
-
-
-class RoleInput(BaseModel):
-    """A task in words and what was done before it."""
-
-    task: str = Field(
-        min_length=1, max_length=20_000, validation_alias=AliasChoices("task", "query", "goal", "description")
-    )
-    context: JsonValue = Field(None, description="Output of the tasks before this one.")
-
-
-class RoleAgent(Agent):
-    """What the roles share: taking their time, telling their progress, one shape of result."""
-
-    Config = RoleConfig
-    Input = RoleInput
-
-    async def exec(self, task: RoleInput, ctx: Context) -> JSON:
-        earlier = list(earlier_results(task.context))
-        if ctx.attempt <= self.config.failures:
-            raise Retryable("This attempt fails on purpose: the agent's config asks for it.", code="demonstration")
-        found = self.work(task.task, earlier)
-        for number, step in enumerate(found["plan"], 1):
-            await asyncio.sleep(self.config.seconds / len(found["plan"]))
-            ctx.progress(number / len(found["plan"]), step)
-        return {
-            "role": self.name,
-            "task": task.task,
-            "based_on": [result["task"] for result in earlier],
-            **found,
-            "method": "rules",  # no model was asked
-        }
-
-    @abstractmethod
-    def work(self, task: str, earlier: list[dict[str, Any]]) -> dict[str, Any]:
-        """Give `summary`, `plan` (a list of sentences) and what else the role finds."""
-
-
 class Frontend(RoleAgent):
-    """Plans the user interface of a task, by rules and without a model."""
+    """Plans the user interface of a task: by a model, or by rules where there is only the demo model."""
 
     name = "frontend"
     capabilities = ("frontend", "ui")
@@ -79,11 +28,11 @@ class Frontend(RoleAgent):
     def work(self, task: str, earlier: list[dict[str, Any]]) -> dict[str, Any]:
         plan = [step for topic in topics_of(task) for step in topic.frontend]
         plan += [f"Connect it to: {subject_of(result['task'])}" for result in earlier if result["role"] == "backend"]
-        return {"summary": f"Interface for {subject_of(task)}: {_counted(plan, 'step')}.", "plan": plan}
+        return {"summary": f"Interface for {subject_of(task)}: {counted(plan, 'step')}.", "plan": plan}
 
 
 class Backend(RoleAgent):
-    """Plans the server side of a task, by rules and without a model."""
+    """Plans the server side of a task: by a model, or by rules where there is only the demo model."""
 
     name = "backend"
     capabilities = ("backend", "api")
@@ -94,24 +43,24 @@ class Backend(RoleAgent):
             f"Serve what it needs: {subject_of(result['task'])}" for result in earlier if result["role"] == "frontend"
         ]
         return {
-            "summary": f"Server side of {subject_of(task)}: {_counted(plan + serves, 'step')}.",
+            "summary": f"Server side of {subject_of(task)}: {counted(plan + serves, 'step')}.",
             "plan": plan + serves,
         }
 
 
 class Qa(RoleAgent):
-    """Reviews earlier plans for what they leave open, by rules and without a model."""
+    """Reviews earlier work for what it leaves open: by a model, or by rules where there is only the demo model."""
 
     name = "qa"
     capabilities = ("qa", "review", "testing")
 
     def work(self, task: str, earlier: list[dict[str, Any]]) -> dict[str, Any]:
         reviewed = earlier or [{"role": "author", "task": task, "plan": []}]
-        findings = [finding for result in reviewed for finding in _findings(result)]
+        findings = [finding for result in reviewed for finding in open_points(result)]
         plan = [f"Read the work on {subject_of(result['task'])}" for result in reviewed]
         plan += [f"Test: {finding['finding']}" for finding in findings]
         return {
-            "summary": f"Reviewed {_counted(reviewed, 'result')}, {_counted(findings, 'finding')}.",
+            "summary": f"Reviewed {counted(reviewed, 'result')}, {counted(findings, 'finding')}.",
             "plan": plan,
             "findings": findings,
             "approved": not findings,
@@ -119,7 +68,7 @@ class Qa(RoleAgent):
 
 
 class Debugger(RoleAgent):
-    """Turns the findings of a review into fixes, by rules and without a model."""
+    """Turns the findings of a review into fixes: by a model, or by rules where there is only the demo model."""
 
     name = "debugger"
     capabilities = ("debugger", "debugging")
@@ -137,14 +86,14 @@ class Debugger(RoleAgent):
             "Write a failing test for it, mend it, run all tests",
         ]
         return {
-            "summary": f"{_counted(fixes, 'fix', 'fixes')} for {_counted(findings, 'finding')}.",
+            "summary": f"{counted(fixes, 'fix', 'fixes')} for {counted(findings, 'finding')}.",
             "plan": plan,
             "fixes": fixes,
         }
 
 
 class Coordinator(RoleAgent):
-    """Divides a task among the other roles, by rules and without a model."""
+    """Divides a task among the other roles: by a model, or by rules where there is only the demo model."""
 
     name = "coordinator"
     capabilities = ("coordinator", "planning")
@@ -156,19 +105,19 @@ class Coordinator(RoleAgent):
         if roles & {"frontend", "backend"} and "qa" not in roles:
             assigned.append({"role": "qa", "task": f"Review {subject_of(task)}"})
         return {
-            "summary": f"Divided into {_counted(assigned, 'part')}; {len(earlier)} done before.",
+            "summary": f"Divided into {counted(assigned, 'part')}; {len(earlier)} done before.",
             "plan": [f"{part['role']}: {part['task']}" for part in assigned],
             "assignments": assigned,
         }
 
 
 class Researcher(RoleAgent):
-    """Plans a research: questions, search terms and criteria. By rules, without a model; it reads no sources."""
+    """Finds things out by a model and the tools it is given; by rules it only plans questions."""
 
     name = "researcher"
     capabilities = ("researcher", "research")
 
-    def work(self, task: str, earlier: list[dict[str, Any]]) -> dict[str, Any]:
+    def work(self, task: str, earlier: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: ARG002
         subject = subject_of(task)
         terms = [entry["keyword"] for entry in keywords(task, 5)["keywords"]] or [subject]
         questions = [
@@ -178,39 +127,38 @@ class Researcher(RoleAgent):
             f"What speaks against what is commonly said about {subject}?",
         ]
         return {
-            "summary": f"Research plan for {subject} with {_counted(questions, 'question')}; no sources were read.",
+            "summary": f"Research plan for {subject} with {counted(questions, 'question')}; no sources were read.",
             "plan": [f"Answer: {question}" for question in questions],
             "questions": questions,
             "search_terms": [*terms, *(f"{subject} {kind}" for kind in ("overview", "statistics", "criticism"))],
-            "known_before": [result["summary"] for result in earlier if result.get("summary")],
         }
+
+    def beside(self, earlier: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"known_before": [result["summary"] for result in earlier if result.get("summary")]}
+
+
+class Research(Researcher):
+    """Finds things out by a model and the tools it is given; by rules it only plans questions."""
+
+    name = "research"
+    capabilities = ("inquiry", "investigation")  # `research` stays with the older name: documents choose by it
+    may_be_replaced = True
 
 
 class Analyst(RoleAgent):
-    """Condenses what was found before: themes and main statements. By rules, without a model."""
+    """Condenses what was found before: by a model, or by rules where there is only the demo model."""
 
     name = "analyst"
     capabilities = ("analyst", "analysis")
 
     def work(self, task: str, earlier: list[dict[str, Any]]) -> dict[str, Any]:
-        text = " ".join(sentence for result in earlier for sentence in _sentences(result)) or task
+        text = " ".join(sentence for result in earlier for sentence in sentences_of(result)) or task
         themes = keywords(text, 8)["keywords"]
         return {
             "summary": summary(text, 2)["summary"],
             "plan": [f"Look into {theme['keyword']}" for theme in themes[:5]] or ["Gather material first"],
             "themes": themes,
         }
-
-
-def earlier_results(context: JSON, depth: int = 0) -> Iterator[dict[str, Any]]:
-    """Give the results of other roles that stand anywhere in the context."""
-    if depth > DEEPEST or not isinstance(context, dict | list):
-        return
-    if isinstance(context, dict) and isinstance(context.get("role"), str) and isinstance(context.get("task"), str):
-        yield context
-        return
-    for part in context.values() if isinstance(context, dict) else context:
-        yield from earlier_results(part, depth + 1)
 
 
 def role_for(task: str) -> str:
@@ -221,19 +169,10 @@ def role_for(task: str) -> str:
     return best if scores[best] else "coordinator"
 
 
-def _findings(result: dict[str, Any]) -> Iterator[dict[str, str]]:
-    thought_of = " ".join(_sentences(result)).lower()
+def open_points(result: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """Give what a piece of work leaves open, by what experience says about its subjects."""
+    thought_of = " ".join(sentences_of(result)).lower()
     for topic in topics_of(result["task"]):
         for word, missing, remedy in topic.review:
             if word not in thought_of:
                 yield {"about": subject_of(result["task"]), "finding": missing, "remedy": remedy}
-
-
-def _sentences(result: dict[str, Any]) -> list[str]:
-    plan = result.get("plan")
-    parts = [result.get("summary"), *(plan if isinstance(plan, list) else [])]
-    return [f"{part.rstrip('.')}." for part in parts if isinstance(part, str)]
-
-
-def _counted(things: list[Any], one: str, many: str | None = None) -> str:
-    return f"{len(things)} {one if len(things) == 1 else many or one + 's'}"

@@ -5,11 +5,14 @@ from typing import Any
 from apps.agents import lists, registry, selectors
 from apps.agents.lists import Row
 from apps.agents.registry import AgentType
+from apps.agents.selectors import RoleState
 from apps.agents.serializers.catalogue import agent_json
 from apps.agents.serializers.definitions import document_in, file_of, version_json
 from apps.agents.serializers.live import instance_json
+from apps.agents.serializers.roles import prompt_json, role_json
 from apps.agents.services.definitions import Saved, save_agent
 from apps.agents.services.execution import execute
+from apps.agents.services.roles import reset_prompt, save_prompt
 from apps.common import yaml
 from apps.common.commands import OrchestraCommand, actor, argument, subcommand
 from apps.common.documents import read_document
@@ -144,6 +147,37 @@ class Command(OrchestraCommand):
         else:
             self.stdout.write(f"{what} version {version.number} of '{version.agent.name}'.")
 
+    @subcommand()
+    def roles(self) -> None:
+        """List the roles, and which of their prompts have been edited."""
+        rows = [role_json(state) for state in selectors.roles()]
+        self.table(rows, ["role", "version", "is_built_in", "updated_by", "description"])
+        self.next_step("bin/manage agents prompt ROLE")
+
+    @subcommand(
+        argument("role", metavar="ROLE"),
+        argument("--file", metavar="FILE", help="make this the prompt; - for standard input"),
+        argument("--message", default="", help="what has changed"),
+        argument("--reset", action="store_true", help="have the built-in prompt work again"),
+    )
+    def prompt(self, role: str, file: str | None, message: str, reset: bool) -> None:
+        """Print the prompt of a role, or change it for the organization."""
+        if file is not None and reset:
+            raise BadRequest("Give either --file or --reset.")
+        if file is None and not reset:
+            self._print_prompt(selectors.role_state(role))
+            return
+        mine = {"organization": self.organization, "role": role, "by": actor()}
+        state = reset_prompt(**mine) if file is None else save_prompt(text=_text_in(file), message=message, **mine)
+        what = "the built-in prompt" if state.is_built_in else f"version {state.version} of its prompt"
+        self.item(role_json(state), f"'{state.role.name}' works with {what}.")
+
+    def _print_prompt(self, state: RoleState) -> None:
+        if self.json:
+            self.print_json(prompt_json(state))
+        else:
+            self.stdout.write(state.text)
+
     def _saved(self, given: JSON, message: str) -> Saved:
         """What a file says, in the form that was exported, or flat with `name` among the fields."""
         if not isinstance(given, dict) or not isinstance(given.get("name"), str):
@@ -187,6 +221,15 @@ def _read(file: str) -> JSON:
         return yaml.loads(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
     except OSError as error:
         raise BadRequest(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _text_in(file: str) -> str:
+    try:
+        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode()
+    except OSError as error:
+        raise BadRequest(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadRequest(f"{file} is not text in UTF-8.") from None
 
 
 def _short(text: str, length: int) -> str:
