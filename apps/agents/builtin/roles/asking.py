@@ -17,7 +17,7 @@ from apps.agents.llm.loop import Task, answer
 from apps.agents.llm.spec import AgentSpec, Grant
 from apps.agents.roles.answers import ANSWERS
 from apps.agents.roles.catalogue import find_role
-from apps.common.database import on_thread
+from apps.common.database import release_connection
 from apps.common.json import JSON, dumps
 from apps.integrations.language_models import registry as models
 from apps.integrations.language_models import resolving
@@ -43,9 +43,9 @@ class Settings(Protocol):
     tools: list[str]
 
 
-async def decided(agent: str, wanted: str, ctx: Context) -> Decision:
+def decided(agent: str, wanted: str, ctx: Context) -> Decision:
     """Give how the role works, as the first attempt of this visit found it."""
-    return Decision(**await ctx.astep("role prompt", _decide, find_role(agent).name, wanted, ctx))
+    return Decision(**ctx.step("role prompt", _decide, find_role(agent).name, wanted, ctx))
 
 
 async def asked(decision: Decision, settings: Settings, task: Task, ctx: Context) -> dict[str, Any]:
@@ -72,10 +72,13 @@ async def asked(decision: Decision, settings: Settings, task: Task, ctx: Context
     }
 
 
-async def _decide(role: str, wanted: str, ctx: Context) -> JSON:
-    if ctx.has_organization:
-        return await on_thread(_of_organization, ctx.organization_id, role, wanted)
-    return _decision(role, WITHOUT_ANY if _is_default(wanted) else wanted, find_role(role).prompt, 0)
+def _decide(role: str, wanted: str, ctx: Context) -> JSON:
+    if not ctx.has_organization:
+        return _decision(role, WITHOUT_ANY if _is_default(wanted) else wanted, find_role(role).prompt, 0)
+    try:
+        return _of_organization(ctx.organization_id, role, wanted)
+    finally:
+        release_connection()  # the model may take its time, and there are fewer connections than agents at work
 
 
 def _of_organization(organization_id: UUID, role: str, wanted: str) -> JSON:

@@ -43,15 +43,18 @@ class RoleAgent(Agent):
     Config = RoleConfig
     Input = RoleInput
 
+    def prep(self, task: RoleInput, ctx: Context) -> RoleInput:
+        self.decision = decided(self.name, ctx.model or self.config.model, ctx)
+        return task
+
     async def exec(self, task: RoleInput, ctx: Context) -> JSON:
         if ctx.attempt <= self.config.failures:
             raise Retryable("This attempt fails on purpose: the agent's config asks for it.", code="demonstration")
         earlier = list(earlier_results(task.context))
-        decision = await decided(self.name, ctx.model or self.config.model, ctx)
-        if decision.model is None:
+        if self.decision.model is None:
             found = await self._by_rules(task.task, earlier, ctx)
         else:
-            found = await asked(decision, self.config, Task(task.task, texts_of(task.context)), ctx)
+            found = await asked(self.decision, self.config, Task(task.task, texts_of(task.context)), ctx)
         return {
             "role": self.name,
             "task": task.task,
