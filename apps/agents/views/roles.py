@@ -22,6 +22,7 @@ from apps.integrations.language_models import registry as known_models
 from apps.integrations.language_models import resolving as models
 
 MOST_VERSIONS = 100
+MOST_DIGITS = 9  # of a number that fits the column
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def role(request: PageRequest, name: str) -> HttpResponse:
     if request.method == "POST":
         request.access.require(Capability.EDIT)
         return _posted(request, state)
-    return _page(request, state, Draft(_wanted(request, state), state.version))
+    opened = _number(request.GET.get("version", ""), 0)
+    return _page(request, state, Draft(_text_of(state, opened), state.version), opened=opened)
 
 
 @require_POST
@@ -90,8 +92,9 @@ def _done(saved: RoleState, *, is_new: bool) -> str:
     return f"Saved version {saved.version}. {saved.role.title} works with it from its next task on."
 
 
-def _page(request: PageRequest, state: RoleState, draft: Draft, status: int = 200) -> HttpResponse:
+def _page(request: PageRequest, state: RoleState, draft: Draft, *, opened: int = 0, status: int = 200) -> HttpResponse:
     context = {
+        "opened": opened,
         "state": state,
         "draft": draft,
         "versions": selectors.prompt_versions(state.role.name)[:MOST_VERSIONS],
@@ -105,17 +108,16 @@ def _page(request: PageRequest, state: RoleState, draft: Draft, status: int = 20
     return render(request, "agents/role.html", context, status=status)
 
 
-def _wanted(request: PageRequest, state: RoleState) -> str:
-    """The prompt that works, or the earlier one that the address names, to be saved again."""
-    number = _number(request.GET.get("version", ""), 0)
-    if not number:
+def _text_of(state: RoleState, version: int) -> str:
+    """The prompt of an earlier version, to be saved again; without one that which works."""
+    if not version:
         return state.text
-    text = selectors.prompt_version(state.role.name, number).text
+    text = selectors.prompt_version(state.role.name, version).text
     return state.role.prompt if text is None else text
 
 
 def _number(given: str, otherwise: int) -> int:
-    return int(given) if given.isascii() and given.isdecimal() and len(given) <= len("2147483647") - 1 else otherwise
+    return int(given) if given.isascii() and given.isdecimal() and len(given) <= MOST_DIGITS else otherwise
 
 
 def _changes(before: str, after: str) -> list[tuple[str, str]]:
