@@ -37,6 +37,7 @@ from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.model_calls import ask_for
 from apps.workflows.services.offered_workflows import check_child, outcome_of_child
+from apps.workflows.services.settler import Told
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, progress, workers
 from apps.workflows.store.database import look
@@ -60,7 +61,7 @@ class AttemptContext(NodeContext):
         self._recorded: dict[int, tuple[str, JSON]] | None = None
         self._position = 0
         self._report: dict[str, Any] | None = None
-        self._told: list[dict[str, Any]] = []  # calls of language models
+        self._calls_told: list[dict[str, Any]] = []  # of language models
         self._deferred: Deferred | None = None  # a call cannot be made now: the attempt is over, whatever its code does
         self._retries = row.attempt > 1 and (row.error or {}).get("code") != "circuit_open"  # that call never went out
         self._under_way: set[asyncio.Future[None]] = set()  # async calls
@@ -126,7 +127,7 @@ class AttemptContext(NodeContext):
         return record
 
     def _tell_of_call(self, record: JSON) -> None:
-        self._told.append(
+        self._calls_told.append(
             {
                 "model": record["model"],
                 "seconds": record["seconds"],
@@ -217,25 +218,27 @@ class AttemptContext(NodeContext):
     def flush(self) -> None:
         """Writes what the node has told since the last call: its log and the latest report of progress."""
         self._lines.flush(self._holds)
+        told = self.told()
+        if told and self.leases.is_wanted(self.row):
+            act_on_run(self.row.run_id, partial(self._tell, told), memory=self.leases.memory)
+
+    def told(self) -> list[Told]:
+        """Gives the events that are not written yet, and forgets them."""
+        calls, self._calls_told = self._calls_told, []
         report, self._report = self._report, None
-        told, self._told = self._told, []
-        if (report or told) and self.leases.is_wanted(self.row):
-            act = partial(self._tell, report=report, calls=told)
-            act_on_run(self.row.run_id, act, memory=self.leases.memory)
+        return [*(("llm.called", call) for call in calls), *([("node.progress", report)] if report else [])]
 
     def _holds(self) -> bool:
         """Whether nobody has taken the node over, by the row and not by what this process believes."""
         with look() as tx:
             return self.row.id in workers.still_held(tx, {self.row.id: self.row.fence})
 
-    def _tell(self, transition: Transition, *, report: dict[str, Any] | None, calls: list[dict[str, Any]]) -> None:
+    def _tell(self, told: list[Told], transition: Transition) -> None:
         transition.read([self.row.id])
         current = transition.rows[self.row.id]
         if current.fence == self.row.fence and current.status is NodeStatus.RUNNING:
-            for call in calls:
-                transition.tell("llm.called", current, **call)
-            if report is not None:
-                transition.tell("node.progress", current, **report)
+            for kind, data in told:
+                transition.tell(kind, current, **data)
 
     # ---- effects ----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -29,12 +30,16 @@ from apps.workflows.store.rows import NodeRow
 log = structlog.get_logger(__name__)
 
 
+Told = tuple[str, dict[str, Any]]  # an event's type and data
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A node run that is this process's to execute, and the version its run is pinned to."""
 
     row: NodeRow
     version: UUID
+    told: list[Told] = field(default_factory=list, compare=False)  # events that stand in the history before its result
 
 
 @dataclass
@@ -178,6 +183,8 @@ def _work_in(transition: Transition, row: NodeRow, news: News, leases: Leases) -
             transition.take(row)
     elif news.outcome is not None and _accepts(row, news.claim.row):
         row.status, row.attempt = NodeStatus.RUNNING, news.claim.row.attempt  # it may have been taken back
+        for kind, data in news.claim.told:
+            transition.tell(kind, row, **data)
         transition.bring(row, news.outcome)
 
 
