@@ -37,12 +37,11 @@ from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.model_calls import ask_for
 from apps.workflows.services.offered_workflows import check_child, outcome_of_child
-from apps.workflows.services.settler import Told
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, progress, workers
 from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
-from apps.workflows.store.rows import NodeRow
+from apps.workflows.store.rows import EventRow, NodeRow
 from apps.workflows.store.values import read_value
 
 STEPS_OF_AN_AGENT = 100_000  # no agent takes more; each that works at a visit counts its steps from a place of its own
@@ -222,23 +221,24 @@ class AttemptContext(NodeContext):
         if told and self.leases.is_wanted(self.row):
             act_on_run(self.row.run_id, partial(self._tell, told), memory=self.leases.memory)
 
-    def told(self) -> list[Told]:
+    def told(self) -> list[EventRow]:
         """Gives the events that are not written yet, and forgets them."""
         calls, self._calls_told = self._calls_told, []
         report, self._report = self._report, None
-        return [*(("llm.called", call) for call in calls), *([("node.progress", report)] if report else [])]
+        reports = [EventRow("node.progress", self.row, report)] if report else []
+        return [*(EventRow("llm.called", self.row, call) for call in calls), *reports]
 
     def _holds(self) -> bool:
         """Whether nobody has taken the node over, by the row and not by what this process believes."""
         with look() as tx:
             return self.row.id in workers.still_held(tx, {self.row.id: self.row.fence})
 
-    def _tell(self, told: list[Told], transition: Transition) -> None:
+    def _tell(self, told: list[EventRow], transition: Transition) -> None:
         transition.read([self.row.id])
         current = transition.rows[self.row.id]
         if current.fence == self.row.fence and current.status is NodeStatus.RUNNING:
-            for kind, data in told:
-                transition.tell(kind, current, **data)
+            for event in told:
+                transition.tell(event.type, current, **event.data)
 
     # ---- effects ----------------------------------------------------------------------------------
 

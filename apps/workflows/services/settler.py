@@ -9,7 +9,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -25,12 +24,9 @@ from apps.workflows.services.raised import internal_error
 from apps.workflows.services.transition.consequences import Consequences
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store.database import MANY_TRIES, TRANSIENT
-from apps.workflows.store.rows import NodeRow
+from apps.workflows.store.rows import EventRow, NodeRow
 
 log = structlog.get_logger(__name__)
-
-
-Told = tuple[str, dict[str, Any]]  # an event's type and data
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ class Claim:
 
     row: NodeRow
     version: UUID
-    told: list[Told] = field(default_factory=list, compare=False)  # events that stand in the history before its result
+    told: list[EventRow] = field(default_factory=list, compare=False)  # events, which come before its result
 
 
 @dataclass
@@ -183,8 +179,8 @@ def _work_in(transition: Transition, row: NodeRow, news: News, leases: Leases) -
             transition.take(row)
     elif news.outcome is not None and _accepts(row, news.claim.row):
         row.status, row.attempt = NodeStatus.RUNNING, news.claim.row.attempt  # it may have been taken back
-        for kind, data in news.claim.told:
-            transition.tell(kind, row, **data)
+        for event in news.claim.told:
+            transition.tell(event.type, row, **event.data)
         transition.bring(row, news.outcome)
 
 
