@@ -55,6 +55,7 @@ pages = [
     path("memories/<str:ref>/erase", memories.erase, name="erase_memory"),
     path("channels", channels.channels, name="channels"),
     path("channels/<str:name>", channels.channel, name="channel"),
+    path("channels/<str:name>/publish", channels.publish, name="publish_to_channel"),
     path("channels/<str:name>/dead-letters/<uuid:ref>", channels.dead_letter, name="dead_letter"),
     path("agent-instances", instances.listed, name="agent_instances"),
     path("agent-instances/<str:ref>", instances.instance, name="agent_instance"),
