@@ -1,5 +1,8 @@
 """After a test with real commits its rows are deleted: to truncate every table, as Django does, takes far longer."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase
@@ -27,6 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
     TransactionTestCase._fixture_teardown = _delete_rows
 
 
-def _delete_rows(_: TransactionTestCase) -> None:
+@pytest.fixture(scope="module")
+def rows_stay(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """What the tests of a module and its fixtures commit is there for all of them, until the module ends."""
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: None)
+        yield
+        _delete_rows()
+        connection.close()
+
+
+def _delete_rows(_: object = None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_EMPTY)
