@@ -19,7 +19,7 @@ from orchestra.connect import point_django_at
 from orchestra.settings import BASE_DIR
 from orchestra.supervisor import Program
 
-pytest_plugins = ["tests.fixtures", "tests.sharing"]
+pytest_plugins = ["tests.emptying", "tests.fixtures", "tests.sharing"]
 
 HOMES = BASE_DIR / ".orchestra" / "tests"
 # A test database may be lost, and must be quick.

@@ -1,8 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection, transaction
-from django.test import TransactionTestCase
+from django.db import connection
 
 from apps.accounts.models import Organization
 from apps.workflows.engine.states import NODE_ENDED, NODE_TRANSITIONS, RUN_ENDED, RUN_TRANSITIONS
@@ -40,19 +39,6 @@ def watched_statuses(django_db_setup: None, django_db_blocker: pytest.FixtureReq
             quoted = {"pairs": pairs, "ended": sorted(ended), "beside": beside}
             lists = {name: ", ".join(f"'{value}'" for value in values) for name, values in quoted.items()}
             cursor.execute(_WATCH.format(table=table, **lists))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_flush(django_db_setup: None) -> None:
-    """After a test with real commits delete the rows: truncating every table takes a hundred times as long."""
-    TransactionTestCase._fixture_teardown = _delete_rows
-
-
-def _delete_rows(_: TransactionTestCase) -> None:
-    kept = {"django_migrations", "django_content_type", "auth_permission"}
-    tables = sorted({*connection.introspection.django_table_names(only_existing=True, include_views=False)} - kept)
-    with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are checked at the end
-        cursor.execute("; ".join(f"delete from {table}" for table in tables))  # noqa: S608
 
 
 @pytest.fixture(autouse=True)
