@@ -1,4 +1,4 @@
-"""Messages of the bus that continue runs; the engine is imported when one does."""
+"""What continues runs from below: messages of the bus, results of agents outside. The engine is imported then."""
 
 from uuid import UUID
 
@@ -11,3 +11,10 @@ def deliver(run: UUID, event: str, payload: JSON, *, by: str) -> bool:
     from apps.workflows.services.signals import send_signal  # noqa: PLC0415
 
     return send_signal(selectors.find_run(str(run)).pk, event, payload, by=by)
+
+
+def wake(node_run: UUID) -> None:
+    """Have a node that waits for an agent outside look what became of its task."""
+    from apps.workflows.services import waking  # noqa: PLC0415
+
+    waking.wake(node_run)

@@ -139,6 +139,8 @@ def working(room) -> Iterator[None]:
         while not stop.is_set():
             room.look_after()
             sweep()
+            recovery.wake()
+            recovery.withdraw_orphans()
             release_connection()
             stop.wait(0.1)
         release_connection()

@@ -183,7 +183,7 @@ def _waiting_note(visit: NodeRun, _progress: Any) -> str:
     if visit.waiting_for == "event":
         return f"waits for the event '{visit.state.get('event', '')}'"
     until = f" until {visit.available_at:%H:%M:%S}" if visit.available_at else ""
-    names = {"child": "another run", "items": "its items", "time": "its time"}
+    names = {"child": "another run", "items": "its items", "time": "its time", "agent": "an agent outside"}
     return f"waits for {names.get(visit.waiting_for, visit.waiting_for)}{until}"
 
 

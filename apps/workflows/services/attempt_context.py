@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, NoReturn
+from uuid import UUID
 
 from apps.agents.context import Decision
 from apps.common.asyncio_loop import Cancelled
@@ -26,6 +27,7 @@ from apps.workflows.nodes.base import (
     Completed,
     Deferred,
     Failed,
+    LeftToAgent,
     NeedsNews,
     NodeContext,
     Waiting,
@@ -50,9 +52,13 @@ STEPS_OF_AN_AGENT = 100_000  # no agent takes more; each that works at a visit c
 class AttemptContext(NodeContext):
     """What the handler of a claimed node run sees."""
 
+    can_be_left = True
+
     def __init__(self, row: NodeRow, leases: Leases) -> None:
         self.row, self.leases = row, leases
-        self.organization_id, self.run_id = row.organization_id, row.run_id
+        self.organization_id, self.run_id, self.node_run_id = row.organization_id, row.run_id, row.id
+        self.number = row.state.get("tries", 0) + row.attempt
+        self.left_task = UUID(row.state["task"]) if "task" in row.state else None
         self.node, self.visit, self.attempt = row.node, row.visit, row.attempt
         self.session_name = row.state.get("session")
         self.input = read_value(row.organization_id, row.input)
@@ -169,6 +175,11 @@ class AttemptContext(NodeContext):
         self._deferred = deferred
         await self._end_of_calls()
         raise deferred
+
+    def leave_to_agent(self, task: UUID) -> NoReturn:
+        """See Context.leave_to_agent."""
+        self._deferred = LeftToAgent(task)
+        raise self._deferred
 
     @property
     def deferral(self) -> Failed | Waiting | None:
