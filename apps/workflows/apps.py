@@ -18,5 +18,5 @@ class WorkflowsConfig(AppConfig):
         palette.register_search("runs", finding.find_runs)
         palette.register_search("workflows", finding.find_workflows)
         signals.register(continuing.deliver)
-        news.register(continuing.wake)
+        news.register(continuing.Nodes())
         offers.workflows[:] = [OfferedWorkflows()]

@@ -94,7 +94,7 @@ def test_an_answer_that_comes_before_the_node_waits_is_not_missed(room, alice, o
 
 def test_an_answer_that_nobody_was_told_of_is_found(room, alice, one, monkeypatch):
     run = left(room)
-    monkeypatch.setattr("apps.agents.services.news._wake", [])
+    monkeypatch.setattr("apps.agents.services.news._nodes", [])
     finish(alice, "one", claim(alice, "one"), output="HELLO")
     assert room.claimable() == []
 

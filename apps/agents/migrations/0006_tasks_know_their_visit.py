@@ -6,6 +6,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField("agenttask", "node_run_id", models.UUIDField(null=True)),
+        migrations.AddField("agenttask", "lines", models.PositiveIntegerField(db_default=0, default=0)),
         migrations.AddField(
             "agenttask",
             "idempotency_key",

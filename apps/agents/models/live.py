@@ -105,6 +105,7 @@ class AgentTask(OrganizationModel):
     output = JSONTextField(null=True)
     error = JSONTextField(null=True)
     cost_usd = models.FloatField(default=0)
+    lines = models.PositiveIntegerField(default=0, db_default=0)  # for the log, that have come from who has claimed it
     fence = models.BigIntegerField(default=0)  # moves at each claim: who was replaced brings nothing any more
     tries = models.PositiveIntegerField(default=1)  # the number of the node's try, or how often it was asked for
     lost_count = models.PositiveIntegerField(default=0)  # claims whose instance died

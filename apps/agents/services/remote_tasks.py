@@ -141,7 +141,7 @@ def claim(instance: AgentInstance, *, task: UUID | None = None) -> AgentTask | N
     lease = Now() + timedelta(seconds=SILENT_INTERVALS * current.interval)
     taken_by = {"state": State.CLAIMED, "instance": current, "lease_until": lease, "claimed_at": Now()}
     AgentTask.objects.filter(pk=taken.pk).update(
-        **taken_by, fence=F("fence") + 1, lost_count=F("lost_count") + lost, offered_until=None
+        **taken_by, fence=F("fence") + 1, lost_count=F("lost_count") + lost, offered_until=None, lines=0
     )
     taken.refresh_from_db()
     return taken
@@ -192,14 +192,15 @@ def _end(task: AgentTask, instance: AgentInstance, fence: int, *, state: str, **
         if task.fence == fence and task.state == state:
             return task  # a second answer after a lost reply
         log.info("A late result was refused.", action="agent_task_fenced", task=str(task.pk), fence=fence)
-        raise _refused(task, fence)
+        raise refused(task, fence)
     AgentInstance.objects.filter(pk=instance.pk).update(load=Greatest(F("load") - 1, 0))  # until it says so itself
     task.refresh_from_db()
     news.tell(task)
     return task
 
 
-def _refused(task: AgentTask, fence: int) -> Conflict:
+def refused(task: AgentTask, fence: int) -> Conflict:
+    """Say why what comes with this claim is not taken."""
     if task.fence != fence:
         message = f"The claim {fence} of this task was replaced by claim {task.fence}; its result is not taken."
         return Conflict(message, code="stale_fence")

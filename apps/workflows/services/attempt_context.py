@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import itertools
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from apps.agents.context import Decision
+from apps.agents.telling import progress_report
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import on_thread, release_connection
 from apps.common.errors import Fatal
@@ -221,9 +221,7 @@ class AttemptContext(NodeContext):
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """See Context.progress; between two looks of the process only the latest report counts."""
-        known = fraction is not None and math.isfinite(fraction)
-        shown = min(max(float(fraction or 0), 0.0), 1.0) if known else None
-        self._report = {"fraction": shown, "message": str(message)[:500]}
+        self._report = progress_report(fraction, message)
 
     def flush(self) -> None:
         """Writes what the node has told since the last call: its log and the latest report of progress."""
