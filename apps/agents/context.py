@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID, uuid4
 
 import structlog
@@ -60,12 +60,17 @@ class Context(Messaging):
 
     organization_id: UUID
     run_id: UUID | None = None
+    node_run_id: UUID | None = None
     node: str | None = None
     visit: int = 1
     attempt: int = 1
     model: str | None = None
     agent: str = ""
     depth: int = 0  # of agents that ask agents
+    can_be_left: bool = False  # the node may end its attempt, and come back with the same context
+    may_leave: bool = False  # it may do so now: what it asks of an agent outside is all that it does
+    number: int = 1  # of the try, counting those before a person sent the run on
+    left_task: UUID | None = None  # that the node has waited for
     session_name: JSON = None
     tainted: bool = False
     log: Log
@@ -124,6 +129,16 @@ class Context(Messaging):
 
         `call` numbers several effects of one visit. `call_tool` does this by itself.
         """
+
+    def leave_to_agent(self, task: UUID) -> NoReturn:
+        """End the attempt; the node comes back when an agent outside has ended the task. Only where `may_leave`."""
+        raise NotImplementedError(f"Nothing here comes back for the task {task}.")
+
+    def next_ask(self) -> str:
+        """Give a key for the next task that an agent outside is given at this visit; the first is the visit's own."""
+        number = next(self.__dict__.setdefault("_asks", itertools.count(1)))
+        key = self.idempotency_key()
+        return key if number == 1 else f"{key}:ask{number}"
 
     def check_cancelled(self) -> None:
         """Raise Cancelled when the work is no longer wanted: call it in long loops of sync code."""

@@ -42,6 +42,8 @@ def run_agent(
     agent_type = _named(agent, ctx) if isinstance(agent, str) else agent
     made = agent_type.make(check_config(agent_type, config))
     task = _checked(agent_type.input, input, f"agent '{agent_type.name}'")
+    if not ctx.agent:  # the node's own, and not one that another asks
+        ctx.may_leave = ctx.can_be_left and agent_type.kind == "remote"
     outer, ctx.agent = ctx.agent, agent_type.name
     try:
         return _result(agent_type, _live(made, task, ctx))
@@ -89,13 +91,14 @@ def _checked(adapter: TypeAdapter[Any], given: Any, subject: str) -> Any:
 
 def _result(agent_type: AgentType, returned: Any) -> Result:
     if isinstance(returned, Route):
-        return Result({} if returned.output is None else _output(agent_type, returned.output), returned.name)
-    output = _output(agent_type, returned)
+        return Result({} if returned.output is None else checked_output(agent_type, returned.output), returned.name)
+    output = checked_output(agent_type, returned)
     route = output.get("route") if isinstance(output, dict) else None
     return Result(output, route if isinstance(route, str) else None)
 
 
-def _output(agent_type: AgentType, returned: Any) -> JSON:
+def checked_output(agent_type: AgentType, returned: Any) -> JSON:
+    """Give what an agent returned as JSON; raise Fatal `invalid_output` for what does not fit its Output."""
     try:
         if agent_type.agent.Output is Agent.Output and not agent_type.output_schema:
             return to_jsonable_python(returned)  # anything with a JSON form: models, dates and UUIDs too

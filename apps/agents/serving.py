@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from apps.agents.context import LocalContext
 from apps.agents.registry import AgentType
 from apps.agents.runtime import Result, run_agent
 from apps.agents.sdk import Agent
 from apps.agents.signing import is_genuine
+from apps.agents.telling import ServedContext
 from apps.common.asyncio_loop import Cancelled
 from apps.common.outcomes import describe_error
 
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 Task = dict[str, Any]
 
 POLL_SECONDS = 20.0
+TELL_SECONDS = 0.5  # between two reports on a task
 ANSWER_SECONDS = 30.0
 GRACE_SECONDS = 30.0  # that running tasks have when the process is told to stop
 SHORTEST_REST, LONGEST_REST = 0.2, 5.0  # between two tries to reach a server that is away
 MOST_BYTES = 16 * 1024 * 1024
 _OVER = frozenset({403, 404, 409, 422})  # answers to a result that another try does not change
+_CONFLICT = 409  # the task is another's, or not wanted any more
 _GONE = 404
 _TOO_MANY, _SERVER_ERROR = 429, 500
 
@@ -126,8 +128,10 @@ class _Work:
     """A task in hand."""
 
     task: Task
-    ctx: LocalContext
+    ctx: ServedContext
     is_wanted: bool = True
+    is_heard: bool = True  # as far as it is known, somebody wants to be told how it goes
+    telling: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass
@@ -157,6 +161,7 @@ class _Desk:
             self._join(first=True)
             heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
             heart.start()
+            threading.Thread(target=self._tell, name="reports", daemon=True).start()
             if server:
                 self.stopping.wait()
             else:
@@ -201,6 +206,27 @@ class _Desk:
             told = answer.json()
             self.is_paused = told["mode"] != "active"
             self._drop(told["withdrawn"])
+
+    def _tell(self) -> None:
+        while not self.stopped.wait(TELL_SECONDS):
+            for work in list(self._works.values()):
+                try:
+                    self.tell(work)
+                except Exception:
+                    log.exception("A report failed.")
+
+    def tell(self, work: _Work) -> None:
+        """Tell what there is to tell of a task; what does not arrive now is told the next time."""
+        with work.telling:
+            while work.is_heard and (report := work.ctx.untold()):
+                path = f"/v1/agents/{self.id}/tasks/{work.task['id']}/reports"
+                answer = self.line.ask("POST", path, {**report, "fence": work.task["fence"]})
+                if answer is None:
+                    return
+                work.is_heard = answer.is_success
+                work.ctx.told(report)
+                if answer.status_code == _CONFLICT:
+                    self._drop([work.task["id"]])
 
     def _drop(self, withdrawn: list[str]) -> None:
         for identifier in withdrawn:
@@ -254,7 +280,7 @@ class _Desk:
 
     def take(self, task: Task) -> bool:
         """Begin with a task; False when there is no room for it. One that is in hand already is not begun again."""
-        ctx = LocalContext(node=task.get("node"), attempt=task["attempt"], key=task["idempotency_key"])
+        ctx = ServedContext(node=task.get("node"), attempt=task["attempt"], key=task["idempotency_key"])
         with self._lock:
             if task["id"] in self._works:
                 self._works[task["id"]].task = task
@@ -267,7 +293,9 @@ class _Desk:
 
     def _do(self, work: _Work) -> None:
         try:
-            self._bring(work, self._ended(work))
+            ended = self._ended(work)
+            self.tell(work)
+            self._bring(work, ended)
         finally:
             with self._lock:
                 self._works.pop(work.task["id"], None)

@@ -12,6 +12,7 @@ from apps.agents.api.live import (
     InstancesView,
     InstanceView,
     RegisterView,
+    TaskReportsView,
 )
 from apps.agents.api.memory import MemoriesView, OneMemoryView, OneSessionView, SessionsView, TurnsView
 from apps.agents.api.roles import PromptVersionsView, RolePromptView, RolesView
@@ -103,6 +104,7 @@ urlpatterns = [
     path("v1/agents/<str:ref>/heartbeat", HeartbeatView.as_view()),
     path("v1/agents/<str:ref>/tasks/claim", ClaimView.as_view()),
     path("v1/agents/<str:ref>/tasks/<str:task>", AgentTaskView.as_view()),
+    path("v1/agents/<str:ref>/tasks/<str:task>/reports", TaskReportsView.as_view()),
     path("v1/agents/<str:ref>/<str:act>", InstanceActView.as_view()),
     path("agents/execute", ExecuteAgentView.as_view(schema=None)),  # the older address
     *pages,

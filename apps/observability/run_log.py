@@ -38,29 +38,22 @@ class RunLog:
 
     def debug(self, event: str, **fields: Any) -> None:
         """A line for whoever looks for a fault."""
-        self._add("debug", event, fields)
+        self.add("debug", event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
         """A line about what happens."""
-        self._add("info", event, fields)
+        self.add("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """A line about what should not be, but does no harm yet."""
-        self._add("warning", event, fields)
+        self.add("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
         """A line about what went wrong."""
-        self._add("error", event, fields)
+        self.add("error", event, fields)
 
-    def flush(self, may_write: Callable[[], bool] = lambda: True) -> None:
-        """Writes what has been gathered; drops it where `may_write`, asked when there is something, says no."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-        if lines and may_write():
-            with scopes_disabled():
-                LogLine.objects.bulk_create(lines)
-
-    def _add(self, level: str, message: str, fields: dict[str, Any]) -> None:
+    def add(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        """A line of this level."""
         log.debug(str(message), run_id=str(self._line["run_id"]), node=self._line["node"], level_=level)
         with self._lock:
             self._count += 1
@@ -72,6 +65,14 @@ class RunLog:
                 **self._line, level=level, message=_kept(message), fields=_plain(fields), created_at=datetime.now(UTC)
             )
             self._lines.append(line)
+
+    def flush(self, may_write: Callable[[], bool] = lambda: True) -> None:
+        """Writes what has been gathered; drops it where `may_write`, asked when there is something, says no."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+        if lines and may_write():
+            with scopes_disabled():
+                LogLine.objects.bulk_create(lines)
 
 
 def _kept(message: str) -> str:

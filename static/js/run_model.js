@@ -11,7 +11,7 @@ export const EVENTS = [
   "llm.called",
 ];
 const OVER = new Set(["completed", "failed", "cancelled"]);
-const WAITS = { approval: "for a person", event: "for an event", child: "for a run" };
+const WAITS = { approval: "for a person", event: "for an event", child: "for a run", agent: "for an agent" };
 
 export class Model {
   constructor(state, describe) {

@@ -45,6 +45,11 @@ def finish(actor: Any, name: str, task: dict[str, Any], **ended: Any) -> Any:
     return actor.client.post(f"/v1/agents/{name}/tasks/{task['id']}", body, format="json")
 
 
+def report(actor: Any, name: str, task: dict[str, Any], **told: Any) -> Any:
+    body = {"fence": task["fence"], **told}
+    return actor.client.post(f"/v1/agents/{name}/tasks/{task['id']}/reports", body, format="json")
+
+
 def pass_time(seconds: float, *silent: str) -> None:
     """So much time passes, in which these instances say nothing."""
     with connection.cursor() as cursor:

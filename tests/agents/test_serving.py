@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from datetime import date
 
 import pytest
 
@@ -10,6 +11,7 @@ from apps.agents import serving as agents_serving
 from apps.agents.sdk import Agent, BaseModel
 from apps.agents.serving import Refused, serve
 from apps.agents.signing import TOLERANCE, is_genuine, signed_headers
+from apps.agents.telling import ServedContext
 from tests.acceptance.orchestra_process import wait_until
 from tests.integrations.servers import Answer, serving
 
@@ -25,6 +27,8 @@ def shouter():
             text: str
 
         def exec(self, task, ctx):
+            ctx.progress(0.4, "half")
+            ctx.log.info("Shouting.", at=date(2030, 1, 1))
             return {"text": task.text.upper(), "key": ctx.idempotency_key()}
 
     return Shouter
@@ -34,7 +38,7 @@ class Server:
     """An Orchestra that has troubles of its own; `troubles` answers that often with 503."""
 
     def __init__(self, troubles):
-        self.troubles, self.asked, self.results = dict(troubles), [], []
+        self.troubles, self.asked, self.results, self.reports = dict(troubles), [], [], []
         told = {"id": "t1", "fence": 3, "attempt": 1, "idempotency_key": "k"}
         self.tasks = [{**told, "input": {"text": "hello"}, "config": None}]
 
@@ -56,6 +60,8 @@ class Server:
             return self.json({"task": self.tasks.pop() if self.tasks else None, "mode": "active"})
         if what == "t1":
             self.results.append(body)
+        if what == "reports":
+            self.reports.append(body)
         return self.json({})
 
     def json(self, body, status=200):
@@ -95,6 +101,49 @@ def test_it_waits_for_a_server_that_is_away_and_brings_what_it_has(shouter, desk
     registered = json.loads(server.received[0].body)
     assert registered["input_schema"]["required"] == ["text"]
     assert server.received[0].headers["authorization"] == "Bearer k"
+
+
+def test_what_an_agent_tells_arrives_before_its_result(shouter, desks):
+    orchestra = Server({})
+    with serving(orchestra) as server:
+        told = {"url": server.url, "key": "k", "name": "one", "interval": 5}
+        thread = threading.Thread(target=serve, args=(shouter,), kwargs=told, daemon=True)
+        thread.start()
+        wait_until(lambda: orchestra.results)
+        desks[0].stopping.set()
+        thread.join(60)
+
+    assert orchestra.asked.index("reports") < orchestra.asked.index("t1")
+    (report,) = orchestra.reports
+    line = {"level": "info", "message": "Shouting.", "fields": {"at": "2030-01-01"}}
+    assert report == {"first": 0, "lines": [line], "progress": {"fraction": 0.4, "message": "half"}, "fence": 3}
+
+
+def test_lines_whose_arrival_nobody_heard_of_are_told_again_with_the_same_numbers():
+    ctx = ServedContext(key="k")
+    ctx.log.info("a")
+    ctx.progress(0.1)
+    lost = ctx.untold()
+    ctx.log.info("b")
+    ctx.progress(0.2)
+
+    again = ctx.untold()
+    ctx.told(again)
+
+    assert (lost["first"], [line["message"] for line in lost["lines"]]) == (0, ["a"])
+    assert (again["first"], [line["message"] for line in again["lines"]]) == (0, ["a", "b"])
+    assert again["progress"]["fraction"] == 0.2
+    assert ctx.untold() is None
+
+
+def test_a_line_is_sent_whatever_it_holds():
+    ctx = ServedContext(key="k")
+
+    ctx.log.error("NUL \x00 and \ud800", value=object, number=float("nan"))
+
+    (line,) = ctx.untold()["lines"]
+    assert line["message"] == "NUL \ufffd and \ufffd"
+    assert line["fields"] == {"value": "<class 'object'>", "number": "nan"}
 
 
 def test_it_ends_where_it_is_not_taken(shouter):

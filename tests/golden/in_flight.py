@@ -8,8 +8,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
+from apps.agents.models import AgentInstance, AgentTask
+from apps.agents.services import live, remote_tasks
 from apps.workflows.models import Effect, NodeRun, Run, Worker
 from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.services import recovery
@@ -128,6 +131,26 @@ def _effect_unknown(room: EngineRoom, start: Any) -> None:
     room.die(worker)
 
 
+def _left(room: EngineRoom, start: Any) -> None:
+    helper = _helper(room)
+    run = start(
+        {"first": {"type": "agent", "agent": "helper", "input": {"n": "{{ inputs.n }}"}}, **AFTER}, ["first after"]
+    )
+    claim = room.claim(run, "first")
+    room.bring(claim, room.execute(claim), go_on=False)
+    with room.scope():
+        remote_tasks.claim(helper, task=AgentTask.objects.get(run_id=run).pk)
+
+
+def _helper(room: EngineRoom) -> AgentInstance:
+    """An agent outside that has asked for tasks a moment ago, and works on all it gets."""
+    with room.scope():
+        facts = {"agent": "helper", "capabilities": [], "max_concurrency": OF_EACH, "interval": 60}
+        joined = live.register(organization=room.organization, name="dumped", **facts)
+        AgentInstance.objects.update(polled_at=Now())
+        return joined.instance
+
+
 def _joining(room: EngineRoom, start: Any) -> None:
     run = start({"left": KEEPS, "right": ECHO, **AFTER}, ["left after", "right after"], context={"seen": {}})
     room.bring(room.claim(run, "left"), {"n": 7}, go_on=False)
@@ -151,6 +174,7 @@ _BEGINNINGS: dict[str, Callable[[EngineRoom, Any], None]] = {
     "retrying": _retrying,
     "paused": _paused,
     "effect_unknown": _effect_unknown,
+    "left": _left,
     "joining": _joining,
     "looping": _looping,
 }
@@ -169,9 +193,17 @@ def _did_not_happen(room: EngineRoom, run: UUID) -> None:
         decide_effect(Effect.objects.get(run=run), decision="retry", by="user:ana")
 
 
+def _answer(room: EngineRoom, run: UUID) -> None:
+    with room.scope():
+        task = AgentTask.objects.select_related("instance").get(run_id=run)
+        assert task.instance is not None
+        remote_tasks.complete(task, task.instance, fence=task.fence, output={"n": "helped"}, cost_usd=0)
+
+
 _DECISIONS: dict[str, Callable[[EngineRoom, UUID], Any]] = {
     "event": lambda room, run: room.signal(run, "go", {"by": "ana"}),
     "approval": lambda room, run: room.decide(run, "approve"),
+    "left": _answer,
     "paused": lambda room, run: room.resume(run),
     "effect_unknown": _did_not_happen,
 }

@@ -19,6 +19,7 @@ from apps.agents.models import AgentDecision, AgentInstance
 from apps.agents.services import delivery
 from apps.agents.services.sweep import sweep
 from apps.common.database import release_connection
+from apps.observability.models import LogLine
 from apps.workflows.nodes.registry import handler_of
 from apps.workflows.services import recovery
 from orchestra.embedded import free_port
@@ -46,6 +47,8 @@ class Shouter(Agent):
     def exec(self, task: Input, ctx: Context) -> dict:
         if task.text == "bad":
             raise Fatal("This is not shouted.", code="indecent")
+        ctx.progress(0.4, "half")
+        ctx.log.info("Shouting.", letters=len(task.text))
         with (DESK / "begun").open("a") as file:
             file.write(f"{ME} {ctx.idempotency_key()}\\n")
         while task.wait and not (DESK / task.wait).exists():
@@ -139,6 +142,8 @@ def working(room) -> Iterator[None]:
         while not stop.is_set():
             room.look_after()
             sweep()
+            recovery.wake()
+            recovery.withdraw_orphans()
             release_connection()
             stop.wait(0.1)
         release_connection()
@@ -239,6 +244,28 @@ def test_a_cancelled_run_takes_its_task_back(room, desk):
 
         wait_until((desk.path / "cancelled").exists, explain=desk.logs)
     assert tasks()[0].state == "withdrawn"
+
+
+def test_how_far_it_is_and_what_it_logs_stand_in_the_run_while_it_works(room, desk):
+    desk.start("one")
+    desk.wait_ready("one")
+    with working(room):
+        run = room.start(shouting(wait="go"))
+        wait_until(lambda: room.events(run, "node.progress"), explain=desk.logs)
+        wait_until(lambda: lines_of(run), explain=desk.logs)
+        desk.let_go()
+        assert ended(room, run, desk) == "completed"
+
+    (event,) = room.events(run, "node.progress")
+    assert (event.node, event.data) == ("loud", {"fraction": 0.4, "message": "half"})
+    (line,) = lines_of(run)
+    assert (line.level, line.message, line.fields, line.node) == ("info", "Shouting.", {"letters": 5}, "loud")
+    assert (line.node_run_id, line.attempt) == (room.node(run, "loud").pk, 1)
+
+
+def lines_of(run):
+    with scopes_disabled():
+        return list(LogLine.objects.filter(run_id=run))
 
 
 def test_an_agent_that_is_told_to_stop_finishes_what_it_has(room, desk):

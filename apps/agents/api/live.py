@@ -21,12 +21,15 @@ from apps.agents.serializers.live import (
     JoinedSerializer,
     PulseSerializer,
     RegisterSerializer,
+    ReportSerializer,
     TakenSerializer,
     TaskResultSerializer,
     instance_json,
 )
-from apps.agents.services import live, remote_tasks
+from apps.agents.services import live, remote_tasks, reporting
+from apps.agents.services.news import Line
 from apps.agents.services.pushing import task_json
+from apps.agents.services.reporting import Report
 from apps.common.database import release_connection
 from apps.common.errors import NotFound
 from apps.common.listing import BY_NAME, paginate_by_name
@@ -159,6 +162,26 @@ class AgentTaskView(OrganizationView):
         cost = asked["cost_usd"] or instance.usd_per_call
         ended = _end(found, instance, asked, cost)
         return Response({"id": str(ended.pk), "state": ended.state})
+
+
+class TaskReportsView(OrganizationView):
+    """Telling of the work."""
+
+    capabilities = {"POST": "run"}
+    throttle_group = "run"
+
+    @extend_schema(request=ReportSerializer, responses={200: TakenSerializer}, operation_id="report_on_agent_task")
+    def post(self, request: Request, ref: str, task: str) -> Response:
+        """Show progress and log lines of a claimed task in its run; of a single call nobody sees them.
+
+        409 `stale_fence` or `task_ended` when the work is not wanted any more.
+        """
+        asked = checked(ReportSerializer, request)
+        instance, found = selectors.find_instance(ref), selectors.find_task(task)
+        lines = [Line(**line) for line in asked["lines"]]
+        report = Report(asked["progress"], lines, asked["first"])
+        held = reporting.take(found, instance, fence=asked["fence"], report=report)
+        return Response({"id": str(held.pk), "state": held.state})
 
 
 def _end(task: AgentTask, instance: AgentInstance, asked: dict[str, Any], cost: float) -> AgentTask:

@@ -82,7 +82,7 @@ class AgentInstance(OrganizationModel):
 class AgentTask(OrganizationModel):
     """One task for an agent outside: offered, claimed under a lease and a fence, and ended once.
 
-    Every attempt of the node that waits for it finds this row by its `key`, so nothing is asked for twice.
+    Whoever goes on with the try that asked for it finds this row by its `key`, so nothing is asked for twice.
     """
 
     class State(models.TextChoices):
@@ -94,7 +94,8 @@ class AgentTask(OrganizationModel):
         FAILED = "failed"
         WITHDRAWN = "withdrawn"  # nobody waits for it any more
 
-    key = models.CharField(max_length=500)
+    key = models.CharField(max_length=500)  # of one try of a visit, or of a call over the API
+    idempotency_key = models.CharField(max_length=500, blank=True, default="", db_default="")  # the same in every try
     agent = models.CharField(max_length=100)
     capability = models.CharField(max_length=200, blank=True, default="")
     instance = models.ForeignKey(AgentInstance, null=True, on_delete=models.SET_NULL, related_name="tasks")
@@ -104,14 +105,16 @@ class AgentTask(OrganizationModel):
     output = JSONTextField(null=True)
     error = JSONTextField(null=True)
     cost_usd = models.FloatField(default=0)
+    lines = models.PositiveIntegerField(default=0, db_default=0)  # for the log, that have come from who has claimed it
     fence = models.BigIntegerField(default=0)  # moves at each claim: who was replaced brings nothing any more
-    tries = models.PositiveIntegerField(default=1)  # how often the node asked for it
+    tries = models.PositiveIntegerField(default=1)  # the number of the node's try, or how often it was asked for
     lost_count = models.PositiveIntegerField(default=0)  # claims whose instance died
     refused_by = ArrayField(models.UUIDField(), default=list)  # instances that failed at it or were not reached
     offered_until = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
-    waited_at = models.DateTimeField(db_default=Now())  # when somebody last waited for it
+    waited_at = models.DateTimeField(db_default=Now())  # when somebody last waited for it; far off: its node does
     run_id = models.UUIDField(null=True)
+    node_run_id = models.UUIDField(null=True)
     node = models.CharField(max_length=200, blank=True, default="")
     claimed_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

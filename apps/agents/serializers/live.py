@@ -9,6 +9,7 @@ from apps.agents.models import AgentInstance
 from apps.agents.sdk import AGENT_NAME
 from apps.agents.services.live_agents import RemoteAgentType
 from apps.agents.services.remote_tasks import MOST_LOSSES
+from apps.agents.telling import MOST_LETTERS, MOST_TOLD
 from apps.common.json import JSON
 from apps.common.json_schema import Checker
 from apps.common.serializers import StrictSerializer
@@ -155,6 +156,37 @@ class FailureSerializer(StrictSerializer):
     message = serializers.CharField(max_length=10_000)
     retryable = serializers.BooleanField(required=False, default=True)
     retry_after = serializers.FloatField(required=False, min_value=0, max_value=86_400)
+
+
+class ProgressSerializer(StrictSerializer):
+    """How far a task is."""
+
+    fraction = serializers.FloatField(required=False, default=None, allow_null=True, min_value=0, max_value=1)
+    message = serializers.CharField(required=False, allow_blank=True, default="", max_length=MOST_LETTERS)
+
+
+class LineSerializer(StrictSerializer):
+    """A line for the log of the run."""
+
+    level = serializers.ChoiceField(["debug", "info", "warning", "error"], required=False, default="info")
+    message = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    fields = serializers.DictField(required=False, default=dict)  # type: ignore[assignment]
+
+
+class ReportSerializer(StrictSerializer):
+    """What an agent tells while it works."""
+
+    fence = serializers.IntegerField(min_value=1, max_value=2**62, help_text="As the claim gave it.")
+    progress = ProgressSerializer(required=False, default=None, allow_null=True)
+    lines = serializers.ListField(required=False, default=list, child=LineSerializer(), max_length=MOST_TOLD)
+    first = serializers.IntegerField(
+        required=False,
+        default=None,
+        allow_null=True,
+        min_value=0,
+        max_value=2**31 - MOST_TOLD - 1,
+        help_text="The number of the first line, from 0 on for each claim: told twice they are kept once.",
+    )
 
 
 class TaskResultSerializer(StrictSerializer):

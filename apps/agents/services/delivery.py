@@ -1,8 +1,9 @@
 """Waiting for an agent outside: the side of the node.
 
-The task is a row. Whoever waits for it offers it to the best instance, or sends it there, looks again and again, and
-offers it to another one when that does not answer. When the waiting process dies the task goes on, and the next
-attempt of the node finds it.
+The task is a row. Whoever needs it offers it to the best instance, or sends it there. A node that needs nothing else is
+then left: its slot is free, and it comes back when the task has ended, or when nobody is there to fetch it. Whoever has
+more to do (an agent that asks an agent, a call over the API) looks again and again, and offers the task to another one
+when the first does not answer. When the waiting process dies the task goes on, and the next attempt finds it.
 """
 
 import time
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db.models.functions import Now
-from django_scopes import scope
+from django_scopes import scope, scopes_disabled
 
 from apps.agents import selectors
 from apps.agents.context import Context
@@ -26,7 +27,7 @@ from apps.common.intervals import Interval
 from apps.common.json import JSON
 
 OFFER_SECONDS = 2.0  # that a task is kept for the instance that was chosen
-NOBODY_SECONDS = 5.0  # that a node waits on a worker's slot for somebody to take its task
+NOBODY_SECONDS = 5.0  # that who looks waits for somebody to take the task
 SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5
 WAITED_SECONDS = 30.0
 BAD_INPUT = "invalid_input"  # nobody's fault but the caller's
@@ -36,8 +37,34 @@ log = structlog.get_logger(__name__)
 
 
 def deliver(ctx: Context, wanted: Wanted, preferred: AgentInstance | None) -> JSON:
-    """Have the task done and give its output; raises what the agent failed with, Cancelled, or NotNow."""
-    return _Wait(ctx, wanted, preferred).result()
+    """Have the task done and give its output; raises what the agent failed with, Cancelled, or NotNow.
+
+    Where the context can be left it is, as soon as somebody is there for the task.
+    """
+    wait = _Wait(ctx, wanted, preferred)
+    if ctx.may_leave:
+        wait.leave()
+    return wait.result()
+
+
+def take_back(task_id: UUID, *, is_overdue: bool) -> None:
+    """Withdraw a task that no node waits for; one that has taken too long counts against who worked on it."""
+    with scopes_disabled():
+        task = AgentTask.objects.select_related("instance").defer("input", "config").filter(pk=task_id).first()
+        if task is not None and remote_tasks.withdraw(task) and is_overdue:
+            task.refresh_from_db(fields=["finished_at"])
+            _measure(task, success=False)
+
+
+def _measure(task: AgentTask, *, success: bool) -> None:
+    ended, began = task.finished_at, task.claimed_at
+    ms = (ended - began).total_seconds() * 1000 if ended and began else 0.0
+    if task.instance:
+        _record(task, task.instance, success=success, ms=ms, usd=task.cost_usd)
+
+
+def _record(task: AgentTask, instance: AgentInstance, **measured: Any) -> None:
+    figures.record(task.organization_id, instance.measured_as, task.capability, **measured)
 
 
 class _Wait:
@@ -48,6 +75,16 @@ class _Wait:
         self.pause = SHORTEST_LOOK
         self.patience = Interval(NOBODY_SECONDS)
         self.noted = Interval(WAITED_SECONDS)
+
+    def leave(self) -> None:
+        """See that somebody has the task or will fetch it, and leave it to them."""
+        task = self._in_scope(self._open)
+        if task.state == State.QUEUED and not self._in_scope(self._is_placed, task):
+            raise self._in_scope(self._nobody)
+        task = self._in_scope(self._look, task)
+        if task.state in remote_tasks.OPEN:
+            self._in_scope(remote_tasks.leave, task)
+            self.ctx.leave_to_agent(task.pk)
 
     def result(self) -> JSON:
         task = self._in_scope(self._open)
@@ -63,10 +100,10 @@ class _Wait:
             task = self._in_scope(self._look, task)
         return self._in_scope(self._outcome, task)
 
-    def _in_scope(self, work: Any, *args: Any) -> Any:
+    def _in_scope(self, work: Any, *args: Any, **named: Any) -> Any:
         try:
             with scope(organization=self.ctx.organization_id):
-                return work(*args)
+                return work(*args, **named)
         finally:
             release_connection()  # there are more slots than connections, and an agent may take its time
 
@@ -79,6 +116,10 @@ class _Wait:
         return AgentTask.objects.select_related("instance").defer("input", "config").get(pk=task.pk)
 
     # ---- to whom ----------------------------------------------------------------------------------
+
+    def _is_placed(self, task: AgentTask) -> bool:
+        """Offer or send the task; True also when somebody who has no room yet will fetch it."""
+        return self._place(task) or any(not one.endpoint for one in self._able(task))
 
     def _place(self, task: AgentTask) -> bool:
         """Offer a queued task, or send it; True when somebody may be taking it just now."""
@@ -113,7 +154,7 @@ class _Wait:
         release_connection()
         if pushing.push(claimed, instance, cancelled=lambda: self.ctx.cancelled):
             return True
-        self._measure(instance, success=False, ms=0.0)
+        _record(task, instance, success=False, ms=0.0, usd=0.0)
         return False
 
     def _nobody(self) -> NotNow:
@@ -130,29 +171,19 @@ class _Wait:
         if self.ctx.is_over:
             self._in_scope(remote_tasks.withdraw, task)
             if self.ctx.overdue and task.instance:
-                self._in_scope(self._measure_task, task, False)
+                self._in_scope(_measure, task, success=False)
         raise Cancelled("Nobody waits for the agent any more.")
 
     def _outcome(self, task: AgentTask) -> JSON:
         if task.state == State.COMPLETED:
-            self._measure_task(task, success=True)
+            _measure(task, success=True)
             return task.output
         if task.state == State.WITHDRAWN:
             raise Retryable("The task was withdrawn.", code="agent_task_withdrawn")
         error = task.error if isinstance(task.error, dict) else {}
         code, message = str(error.get("code") or "agent_failed"), str(error.get("message") or "The agent failed.")
         if code != BAD_INPUT:
-            self._measure_task(task, success=False)
+            _measure(task, success=False)
         if error.get("retryable", True):
             raise Retryable(message, code=code, retry_after=error.get("retry_after"))
         raise Fatal(message, code=code)
-
-    def _measure_task(self, task: AgentTask, success: bool) -> None:
-        ended, began = task.finished_at, task.claimed_at
-        ms = (ended - began).total_seconds() * 1000 if ended and began else 0.0
-        if task.instance:
-            self._measure(task.instance, success=success, ms=ms, usd=task.cost_usd)
-
-    def _measure(self, instance: AgentInstance, *, success: bool, ms: float, usd: float = 0.0) -> None:
-        organization: UUID = self.ctx.organization_id
-        figures.record(organization, instance.measured_as, self.wanted.capability, success=success, ms=ms, usd=usd)

@@ -15,6 +15,7 @@ from apps.agents import selectors
 from apps.agents.context import Context
 from apps.agents.models import AgentInstance
 from apps.agents.registry import AgentType, Kind
+from apps.agents.runtime import checked_output
 from apps.agents.sdk import Agent
 from apps.agents.services import delivery
 from apps.agents.services.remote_tasks import Wanted
@@ -37,15 +38,21 @@ class RemoteAgent(Agent):
     def exec(self, task: Any, ctx: Context) -> Any:
         """Ask once, whatever dies meanwhile: the row of the task is found again, and the journal has the result."""
         wanted = Wanted(
-            key=ctx.idempotency_key(),
+            key=ctx.next_ask(),
             agent=self._type.name,
             capability=self._type.capability,
             input=task,
             config=self.config or None,
             run_id=ctx.run_id,
+            node_run_id=ctx.node_run_id,
             node=ctx.node,
+            number=ctx.number,
         )
-        return ctx.step(f"remote:{self._type.name}", delivery.deliver, ctx, wanted, self._type.preferred)
+        return ctx.step(f"remote:{self._type.name}", self._deliver, ctx, wanted)
+
+    def _deliver(self, ctx: Context, wanted: Wanted) -> JSON:
+        """Have it done; what does not fit is not kept as the result of the step, so that another try may bring one."""
+        return checked_output(self._type, delivery.deliver(ctx, wanted, self._type.preferred))
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def task_json(task: AgentTask) -> dict[str, JSON]:
         "capability": task.capability or None,
         "input": task.input,
         "config": task.config,
-        "idempotency_key": task.key,
+        "idempotency_key": task.idempotency_key or task.key,
         "attempt": task.tries + task.lost_count,
         "run_id": str(task.run_id) if task.run_id else None,
         "node": task.node or None,
@@ -74,7 +74,7 @@ def _send(task: AgentTask, instance: AgentInstance, cancelled: Callable[[], bool
     signed = signed_headers(
         live.secret_of(instance), message=f"{task.pk}.{task.fence}", timestamp=int(time.time()), body=body
     )
-    headers = {"content-type": "application/json", "idempotency-key": task.key, **signed}
+    headers = {"content-type": "application/json", "idempotency-key": task.idempotency_key or task.key, **signed}
     release_connection()
     request = fetch("POST", instance.endpoint, headers=headers, content=body, timeout=ANSWER_SECONDS)
     return run_coroutine(request, cancelled=cancelled)

@@ -1,9 +1,11 @@
 """Tasks for agents outside, from being asked for to the result: each change is one conditional statement.
 
-1. The node that needs it opens the row, and offers it to the instance that was chosen, for a while.
+1. The node that needs it opens the row, and offers it to the instance that was chosen, for a while. Each try of the
+   node has a row of its own.
 2. An instance claims it: the lease begins, the fence moves.
 3. Heartbeats renew the lease. When it runs out, whoever can do it may claim it, and the fence moves again.
-4. A result counts when it carries the latest fence; a late one of who was replaced is refused.
+4. A result counts when it carries the latest fence; a late one of who was replaced is refused. Whoever waits for it
+   is told after the commit.
 """
 
 from collections.abc import Mapping
@@ -19,12 +21,14 @@ from django.db.models.functions import Greatest, Now
 
 from apps.agents.models import AgentFigures, AgentInstance, AgentTask
 from apps.agents.models.live import SILENT_INTERVALS
+from apps.agents.services import news
 from apps.common.errors import Conflict, NotFound
 from apps.common.json import JSON
 
 State = AgentTask.State
 OPEN = (State.QUEUED, State.CLAIMED)
 MOST_LOSSES = 5
+FOR_LONG = timedelta(days=36_500)  # that a node waits without looking: until its run is over
 
 log = structlog.get_logger(__name__)
 
@@ -33,34 +37,73 @@ log = structlog.get_logger(__name__)
 class Wanted:
     """What a node asks of an agent outside."""
 
-    key: str
+    key: str  # the same in every try
     agent: str
     capability: str
     input: JSON
     config: JSON
     run_id: UUID | None = None
+    node_run_id: UUID | None = None
     node: str | None = None
+    number: int = 1  # of the try
+
+    @property
+    def task_key(self) -> str:
+        """Give the key of this try's task."""
+        return self.key if self.number == 1 else f"{self.key}:try{self.number}"
 
     @property
     def values(self) -> dict[str, Any]:
         """Give the columns."""
         values = {"agent": self.agent, "capability": self.capability, "input": self.input, "config": self.config}
-        return values | {"run_id": self.run_id, "node": (self.node or "")[:200]}
+        place = {"run_id": self.run_id, "node_run_id": self.node_run_id, "node": (self.node or "")[:200]}
+        return values | place | {"idempotency_key": self.key}
 
 
 def open_task(organization_id: UUID, wanted: Wanted) -> AgentTask:
-    """Give the task of this key: the one under way or ended well, or a new try of what failed or was withdrawn."""
+    """Give the task of this try: a new one, the one under way, or the one that has ended.
+
+    What was withdrawn is asked for again, and so is what failed outside of a run, where nothing else counts the tries.
+    """
+    first = {"tries": wanted.number, "refused_by": _failed_by(wanted)}
     task, is_new = AgentTask.objects.get_or_create(
-        organization_id=organization_id, key=wanted.key, defaults={**wanted.values}
+        organization_id=organization_id, key=wanted.task_key, defaults={**wanted.values, **first}
     )
     if not is_new:
-        again = {"state": State.QUEUED, "error": None, "finished_at": None, "instance": None, "lost_count": 0}
-        failed_by = [task.instance_id] if task.instance_id else []  # another one's turn
-        ended = AgentTask.objects.filter(pk=task.pk, state__in=[State.FAILED, State.WITHDRAWN])
-        ended.update(**again, **wanted.values, tries=F("tries") + 1, refused_by=failed_by, offered_until=None)
-    AgentTask.objects.filter(pk=task.pk, state__in=OPEN).update(waited_at=Now())
+        _ask_again(task, wanted)
+    place = {"run_id": wanted.run_id, "node_run_id": wanted.node_run_id}
+    AgentTask.objects.filter(pk=task.pk, state__in=OPEN).update(waited_at=Now(), **place)
     task.refresh_from_db()
     return task
+
+
+def _failed_by(wanted: Wanted) -> list[UUID]:
+    """Give the instances that earlier tries failed with: it is another one's turn."""
+    if wanted.number == 1 or wanted.run_id is None:
+        return []
+    earlier = AgentTask.objects.filter(run_id=wanted.run_id, idempotency_key=wanted.key, state=State.FAILED)
+    return list(earlier.exclude(instance=None).values_list("instance", flat=True))
+
+
+def _ask_again(task: AgentTask, wanted: Wanted) -> None:
+    again: dict[str, Any] = {
+        "state": State.QUEUED,
+        "error": None,
+        "finished_at": None,
+        "instance": None,
+        "lost_count": 0,
+    }
+    again |= {"offered_until": None, **wanted.values}
+    ended = AgentTask.objects.filter(pk=task.pk)
+    ended.filter(state=State.WITHDRAWN).update(**again)
+    if wanted.run_id is None:
+        failed_by = [task.instance_id] if task.instance_id else []  # another one's turn
+        ended.filter(state=State.FAILED).update(**again, tries=F("tries") + 1, refused_by=failed_by)
+
+
+def leave(task: AgentTask) -> None:
+    """Note that the node waits for the task without looking."""
+    AgentTask.objects.filter(pk=task.pk, state__in=OPEN).update(waited_at=Now() + FOR_LONG)
 
 
 def offer(task: AgentTask, instance: AgentInstance, seconds: float) -> bool:
@@ -98,7 +141,7 @@ def claim(instance: AgentInstance, *, task: UUID | None = None) -> AgentTask | N
     lease = Now() + timedelta(seconds=SILENT_INTERVALS * current.interval)
     taken_by = {"state": State.CLAIMED, "instance": current, "lease_until": lease, "claimed_at": Now()}
     AgentTask.objects.filter(pk=taken.pk).update(
-        **taken_by, fence=F("fence") + 1, lost_count=F("lost_count") + lost, offered_until=None
+        **taken_by, fence=F("fence") + 1, lost_count=F("lost_count") + lost, offered_until=None, lines=0
     )
     taken.refresh_from_db()
     return taken
@@ -133,11 +176,10 @@ def refuse(task: AgentTask, instance: AgentInstance) -> None:
     )
 
 
-def withdraw(task: AgentTask) -> None:
+def withdraw(task: AgentTask) -> bool:
     """Take back a task that nobody waits for any more; who works on it hears of it with the next heartbeat."""
-    AgentTask.objects.filter(pk=task.pk, state__in=OPEN).update(
-        state=State.WITHDRAWN, finished_at=Now(), lease_until=None
-    )
+    still_open = AgentTask.objects.filter(pk=task.pk, state__in=OPEN)
+    return bool(still_open.update(state=State.WITHDRAWN, finished_at=Now(), lease_until=None))
 
 
 def _end(task: AgentTask, instance: AgentInstance, fence: int, *, state: str, **result: Any) -> AgentTask:
@@ -150,13 +192,15 @@ def _end(task: AgentTask, instance: AgentInstance, fence: int, *, state: str, **
         if task.fence == fence and task.state == state:
             return task  # a second answer after a lost reply
         log.info("A late result was refused.", action="agent_task_fenced", task=str(task.pk), fence=fence)
-        raise _refused(task, fence)
+        raise refused(task, fence)
     AgentInstance.objects.filter(pk=instance.pk).update(load=Greatest(F("load") - 1, 0))  # until it says so itself
     task.refresh_from_db()
+    news.tell(task)
     return task
 
 
-def _refused(task: AgentTask, fence: int) -> Conflict:
+def refused(task: AgentTask, fence: int) -> Conflict:
+    """Say why what comes with this claim is not taken."""
     if task.fence != fence:
         message = f"The claim {fence} of this task was replaced by claim {task.fence}; its result is not taken."
         return Conflict(message, code="stale_fence")

@@ -57,8 +57,7 @@ def choose(capability: str, task: JSON, ctx: Context, *, probe: bool = True) -> 
         failed = [name for attempt, name in before if attempt < ctx.attempt]
         kept = next((name for attempt, name in reversed(before) if attempt == ctx.attempt), None)
         choice = route(organization, capability, task, failed=failed)
-        same = (one for one in choice.table if one.name == kept and one.figures.breaker == "closed")
-        chosen = next(same, None) or _probed(choice, ctx, probe)
+        chosen = _kept(choice, kept, ctx) or _probed(choice, ctx, probe)
         if kept != chosen.name:
             _remember(choice, chosen, ctx, key)
         names = list(dict.fromkeys([name for _, name in before] + [chosen.name]))
@@ -67,6 +66,18 @@ def choose(capability: str, task: JSON, ctx: Context, *, probe: bool = True) -> 
         return chosen.agent_type
     finally:
         release_connection()
+
+
+def _kept(choice: Choice, name: str | None, ctx: Context) -> Candidate | None:
+    """Give who was chosen before, as long as its breaker is closed.
+
+    Where the node has left a task to it, the answer is that task's, whatever has become of the instance meanwhile.
+    """
+    is_left = ctx.left_task is not None
+    same = (one for one in choice.table if one.name == name and (is_left or one.figures.breaker == "closed"))
+    agent = (name or "").partition("/")[0]
+    others = (one for one in choice.table if one.agent_type.kind == "remote" and one.agent_type.name == agent)
+    return next(same, None) or (next(others, None) if is_left else None)
 
 
 def _probed(choice: Choice, ctx: Context, probe: bool) -> Candidate:

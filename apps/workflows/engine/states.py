@@ -20,7 +20,7 @@ class NodeStatus(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
-    WAITING = "waiting"  # for a time, an event, a person, a child run or the items of a map
+    WAITING = "waiting"  # for a time, an event, a person, a child run, the items of a map or an agent outside
     RETRYING = "retrying"  # queued again after a failed attempt, due later
     COMPLETED = "completed"
     FAILED = "failed"
@@ -51,7 +51,7 @@ NODE_TRANSITIONS: dict[NodeStatus, frozenset[NodeStatus]] = {
     # both go from the queue straight to where their result leads.
     _N.QUEUED: frozenset({_N.RUNNING, _N.WAITING, _N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.RUNNING: frozenset({_N.COMPLETED, _N.FAILED, _N.CANCELLED, _N.WAITING, _N.RETRYING, _N.QUEUED}),
-    # An agent that has waited for a person's leave is executed again.
+    # An agent that has waited for a person's leave is executed again, and a node that an agent outside has answered.
     _N.WAITING: frozenset({_N.QUEUED, _N.RETRYING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.RETRYING: frozenset({_N.RUNNING, _N.WAITING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.COMPLETED: frozenset(),

@@ -176,14 +176,16 @@ def _running_note(visit: NodeRun, progress: dict[UUID | None, dict[str, Any]]) -
     return f"{attempt}{f'{fraction:.0%} ' if fraction is not None else ''}{message}".strip()
 
 
-def _waiting_note(visit: NodeRun, _progress: Any) -> str:
+def _waiting_note(visit: NodeRun, progress: dict[UUID | None, dict[str, Any]]) -> str:
     if visit.waiting_for == "approval":
         question = Approval.objects.filter(node_run=visit).first()
         return f"{question.message} (approval {short_id(question.pk)})" if question else ""
     if visit.waiting_for == "event":
         return f"waits for the event '{visit.state.get('event', '')}'"
+    if visit.waiting_for == "agent" and (told := _running_note(visit, progress)):
+        return told
     until = f" until {visit.available_at:%H:%M:%S}" if visit.available_at else ""
-    names = {"child": "another run", "items": "its items", "time": "its time"}
+    names = {"child": "another run", "items": "its items", "time": "its time", "agent": "an agent outside"}
     return f"waits for {names.get(visit.waiting_for, visit.waiting_for)}{until}"
 
 

@@ -86,7 +86,9 @@ class NodeRun(OrganizationModel):
     handler = models.CharField(max_length=250)  # what a worker must have, see nodes/registry.py
     queue = models.CharField(max_length=40, default="default")
     status = models.CharField(max_length=10, choices=NODE_STATUSES)
-    waiting_for = models.CharField(max_length=10, blank=True, default="")  # time | event | approval | child | items
+    waiting_for = models.CharField(
+        max_length=10, blank=True, default=""
+    )  # time | event | approval | child | items | agent
     priority = models.SmallIntegerField(default=0)
     available_at = models.DateTimeField(null=True)  # when it may be claimed or is due; null: not by itself
     timeout = models.FloatField(null=True)  # seconds one attempt may take

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
+from uuid import UUID
 
 from apps.agents.context import Context
 from apps.common.json import JSON
 from apps.workflows.engine.spec import Node
 
-WaitsFor = Literal["time", "event", "approval", "child", "items"]
+WaitsFor = Literal["time", "event", "approval", "child", "items", "agent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,17 @@ class NeedsNews(Deferred):
         waits_for: WaitsFor = "approval" if isinstance(request, ApprovalRequest) else "child"
         BaseException.__init__(self, f"It waits for {waits_for}.")
         self.outcome = Waiting(waits_for, request=request, state={"asks": digest})
+
+
+class LeftToAgent(Deferred):
+    """An agent outside has the task of the node, or will fetch it: the node waits without a worker until it has ended.
+
+    It then comes to the same task again, and finds what became of it.
+    """
+
+    def __init__(self, task: UUID) -> None:
+        BaseException.__init__(self, "It waits for an agent outside.")
+        self.outcome = Waiting("agent", state={"task": str(task)})
 
 
 class NodeContext(Context):

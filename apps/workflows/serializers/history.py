@@ -48,6 +48,7 @@ def _queued_again(facts: Facts) -> str | None:
         "retry": "is tried again",
         "decided": "goes on: somebody has decided",
         "child_ended": "goes on: the run it waited for has ended",
+        "agent_ended": "goes on: sees what became of the agent's task",
         "worker_lost": "is queued again: its worker died",
         "worker_stopped": "is queued again: its worker stopped",
     }
@@ -77,5 +78,6 @@ def _message(facts: Facts) -> str:
 
 def _waited_for(facts: Facts) -> str:
     names = {"approval": "a person's decision", "child": "another run", "items": "its items", "event": "an event"}
+    names["agent"] = "an agent outside"
     waited = facts.get("waits_for")
     return names.get(str(waited), f"a time ({facts.get('until')})" if facts.get("until") else str(waited))

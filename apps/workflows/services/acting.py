@@ -25,6 +25,7 @@ from apps.workflows.nodes.registry import INLINE
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.inputs import checked_input
 from apps.workflows.services.memory import Memory
+from apps.workflows.services.orphaned_tasks import withdraw_orphans
 from apps.workflows.services.transition import again, ending
 from apps.workflows.services.transition.claiming import Room, no_room
 from apps.workflows.services.transition.consequences import Consequences
@@ -89,6 +90,7 @@ def tell(run: UUID, consequences: Consequences) -> None:
         report_to_parent(consequences.ended_child_of)
     if consequences.orphaned:
         cancel_orphans(run)
+        withdraw_orphans(run)
 
 
 def report_to_parent(node_run: UUID) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import itertools
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, NoReturn
+from uuid import UUID
 
 from apps.agents.context import Decision
+from apps.agents.telling import progress_report
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import on_thread, release_connection
 from apps.common.errors import Fatal
@@ -26,6 +27,7 @@ from apps.workflows.nodes.base import (
     Completed,
     Deferred,
     Failed,
+    LeftToAgent,
     NeedsNews,
     NodeContext,
     Waiting,
@@ -50,9 +52,13 @@ STEPS_OF_AN_AGENT = 100_000  # no agent takes more; each that works at a visit c
 class AttemptContext(NodeContext):
     """What the handler of a claimed node run sees."""
 
+    can_be_left = True
+
     def __init__(self, row: NodeRow, leases: Leases) -> None:
         self.row, self.leases = row, leases
-        self.organization_id, self.run_id = row.organization_id, row.run_id
+        self.organization_id, self.run_id, self.node_run_id = row.organization_id, row.run_id, row.id
+        self.number = row.state.get("tries", 0) + row.attempt
+        self.left_task = UUID(row.state["task"]) if "task" in row.state else None
         self.node, self.visit, self.attempt = row.node, row.visit, row.attempt
         self.session_name = row.state.get("session")
         self.input = read_value(row.organization_id, row.input)
@@ -170,6 +176,11 @@ class AttemptContext(NodeContext):
         await self._end_of_calls()
         raise deferred
 
+    def leave_to_agent(self, task: UUID) -> NoReturn:
+        """See Context.leave_to_agent."""
+        self._deferred = LeftToAgent(task)
+        raise self._deferred
+
     @property
     def deferral(self) -> Failed | Waiting | None:
         """What the attempt ends with where a call could not be made."""
@@ -210,9 +221,7 @@ class AttemptContext(NodeContext):
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """See Context.progress; between two looks of the process only the latest report counts."""
-        known = fraction is not None and math.isfinite(fraction)
-        shown = min(max(float(fraction or 0), 0.0), 1.0) if known else None
-        self._report = {"fraction": shown, "message": str(message)[:500]}
+        self._report = progress_report(fraction, message)
 
     def flush(self) -> None:
         """Writes what the node has told since the last call: its log and the latest report of progress."""

@@ -1,5 +1,6 @@
 """One try of a node by this process: claim it, execute it, bring the result."""
 
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -7,15 +8,16 @@ import structlog
 from apps.common import failpoints
 from apps.common.asyncio_loop import Cancelled
 from apps.common.database import release_connection
-from apps.workflows.nodes.base import Failed, NodeError, Outcome
+from apps.workflows.nodes.base import Failed, NodeError, Outcome, Waiting
 from apps.workflows.nodes.registry import WORK
 from apps.workflows.services.attempt_context import AttemptContext
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.raised import EXPECTED, error_of
 from apps.workflows.services.settler import Claim, News, Settler
+from apps.workflows.services.waking import wake
 from apps.workflows.store import progress
-from apps.workflows.store.database import look
+from apps.workflows.store.database import TRANSIENT, look
 from apps.workflows.store.rows import NodeRow
 
 log = structlog.get_logger(__name__)
@@ -52,10 +54,19 @@ def _see_through(claim: Claim, leases: Leases) -> Claim | None:
     try:
         outcome = execute(claim, leases)
         failpoints.reach("before_complete")
-        return bring(claim, outcome, leases)
+        following = bring(claim, outcome, leases)
+        if isinstance(outcome, Waiting) and outcome.waits_for == "agent":
+            _wake(claim)
+        return following
     except BaseException:
         leases.let_go(claim.row)  # so that the recovery sees that nobody here works on it any more
         raise
+
+
+def _wake(claim: Claim) -> None:
+    """The agent may have been there before it was noted that the node waits, and nobody was told then."""
+    with suppress(*TRANSIENT):  # the recovery looks too
+        wake(claim.row.id)
 
 
 def execute(claim: Claim, leases: Leases) -> Outcome | None:

@@ -14,12 +14,14 @@ from apps.common import upkeep
 from apps.common.intervals import Interval
 from apps.workflows import dispatch
 from apps.workflows.engine.states import NodeStatus
-from apps.workflows.nodes.base import Failed, NodeError
+from apps.workflows.nodes.base import Completed, Failed, NodeError
 from apps.workflows.nodes.registry import INLINE, OWN_AGENT, served
 from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
 from apps.workflows.services.firing import fire_schedules
+from apps.workflows.services.orphaned_tasks import withdraw_orphans
 from apps.workflows.services.transition import again, ending, people
 from apps.workflows.services.transition.transition import Transition
+from apps.workflows.services.waking import wake
 from apps.workflows.store import recovery, workers
 from apps.workflows.store.database import look, transaction
 from apps.workflows.store.recovery import Place
@@ -43,6 +45,8 @@ def recover(lease: float) -> dict[str, int]:
         "runs_timed_out": end_late_runs(),
         "children_ended": hear_children(),
         "children_orphaned": cancel_orphans(),
+        "agents_answered": wake(),
+        "agent_tasks_orphaned": withdraw_orphans(),
         "schedules_due": fire_schedules(),
         "agents_arrived": adopt_own_agents(),
         "hints": hint_again(),
@@ -83,8 +87,7 @@ def end_overdue() -> int:
     """Ends attempts that are past their time-out: the retry policy decides what follows."""
 
     def act(transition: Transition, row: NodeRow) -> None:
-        message = f"The attempt took longer than {row.timeout or 0:g} s."
-        transition.bring(row, Failed(NodeError("timeout", message, retryable=True)))
+        transition.bring(row, _timed_out(row))
         transition.work_in()
 
     return _each(recovery.overdue, NodeStatus.RUNNING, act)
@@ -96,7 +99,7 @@ def fire_due() -> int:
     def act(transition: Transition, row: NodeRow) -> None:
         if row.available_at is None or row.available_at > transition.run.now:
             return
-        transition.bring(row, INLINE[row.handler].due(transition.node_of(row).spec, row.state))
+        transition.bring(row, _timed_out(row) if row.waiting_for == "agent" else _due(transition, row))
         if row.waiting_for == "approval":
             people.expire(transition.tx, row)
         transition.work_in()
@@ -142,6 +145,15 @@ def adopt_own_agents() -> int:
         return 0
     with transaction() as tx:
         return sum(recovery.rename_handler(tx, organization, handler, OWN_AGENT) for organization, handler in found)
+
+
+def _timed_out(row: NodeRow) -> Failed:
+    message = f"The attempt took longer than {row.timeout or 0:g} s."
+    return Failed(NodeError("timeout", message, retryable=True))
+
+
+def _due(transition: Transition, row: NodeRow) -> Completed | Failed:
+    return INLINE[row.handler].due(transition.node_of(row).spec, row.state)
 
 
 def _is_own(organization: UUID, handler: str) -> bool:

@@ -89,7 +89,7 @@ def cancel_run(run: UUID, *, by: str) -> None:
 
 
 def pause_run(run: UUID, *, by: str, reason: str = "", account: UUID | None = None) -> None:
-    """Lets running nodes finish and starts no further ones, until `resume_run`.
+    """Lets running nodes finish and starts no further ones, until `resume_run`; an agent outside begins nothing either.
 
     `reason` says why in a sentence, and `account` names that of the budget which has too little left.
     """
@@ -100,6 +100,7 @@ def pause_run(run: UUID, *, by: str, reason: str = "", account: UUID | None = No
         if transition.run.status in RUN_ENDED:
             raise _conflict("paused", transition.run.status)
         transition.run.status = RunStatus.PAUSED
+        transition.consequences.orphaned = True  # tasks that no agent has fetched yet
         facts: dict[str, Any] = {"reason": reason, "account": str(account) if account else ""}
         transition.tell("run.paused", by=by, **{name: value for name, value in facts.items() if value})
 

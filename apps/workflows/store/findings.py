@@ -27,6 +27,11 @@ from (
         and c.status in ('completed', 'failed', 'cancelled')
         and c.finished_at < clock_timestamp() - interval '2 seconds'
     union all
+    select 'agent_ended', n.id from workflows_noderun n
+        join agents_agenttask t on t.id = (n.state::json ->> 'task')::uuid
+        where n.status = 'waiting' and n.waiting_for = 'agent' and t.state in ('completed', 'failed', 'withdrawn')
+        and t.finished_at < clock_timestamp() - interval '2 seconds'
+    union all
     select 'unhinted', n.id from workflows_noderun n join workflows_run r on r.id = n.run_id
         where n.status in ('queued', 'retrying') and n.available_at <= clock_timestamp()
         and r.status in ('pending', 'running', 'waiting')

@@ -90,7 +90,7 @@ _VISITED = "select distinct node from workflows_noderun where run_id = %(run)s a
 _STILL_WORKING = """
 select exists (select 1 from workflows_noderun where run_id = %(run)s and not id = any(%(known)s)
     and (status = 'running' or status in ('queued', 'retrying') and available_at < '9999-01-01Z'
-        or status = 'waiting' and waiting_for = 'child'))
+        or status = 'waiting' and waiting_for in ('child', 'agent')))
 """
 _ITEM_OUTPUTS = """
 select index, status, output, error from workflows_noderun where parent_id = %(parent)s order by index

@@ -76,7 +76,7 @@ select count(*) from renamed
 """
 _DUE = """
 select n.id, n.run_id from workflows_noderun n join workflows_run r on r.id = n.run_id
-where n.status = 'waiting' and n.waiting_for = any(array['time', 'event', 'approval', 'child', 'items'])
+where n.status = 'waiting' and n.waiting_for = any(array['time', 'event', 'approval', 'child', 'items', 'agent'])
     and n.available_at <= clock_timestamp() and r.status in ('pending', 'running', 'waiting')
 order by n.available_at limit %(limit)s
 """

@@ -53,7 +53,8 @@ _ENDED = """
 update workflows_attempt a set ended_at = clock_timestamp(), outcome = d.outcome, error = d.error
 from json_to_recordset(%(ended)s) as d(node_run uuid, fence int8, outcome text, error text)
 where a.node_run_id = d.node_run and a.fence = d.fence and exists (select from run)
-    and (a.ended_at is null or a.outcome in ('lost', 'released') and d.outcome in ('completed', 'failed'))
+    and (a.ended_at is null or a.outcome in ('lost', 'released') and d.outcome in ('completed', 'failed')
+        or a.outcome = 'waiting' and d.outcome = 'timeout')
 """
 _EVENTS = """
 insert into workflows_runevent (run_id, seq, type, node, visit, index, node_run_id, data)

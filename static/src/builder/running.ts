@@ -137,7 +137,7 @@ export function waits(badge: Badge): boolean {
 }
 
 function isOfOthers({ status, waitsFor }: Badge): boolean {
-  return status === "waiting" && ["items", "child"].includes(waitsFor ?? "");
+  return status === "waiting" && ["items", "child", "agent"].includes(waitsFor ?? "");
 }
 
 // ---- what is run ----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ ACTS = {
     "timed_out": "ended as timed out",
     "due": "goes on, its time has come",
     "child_ended": "told that its child run has ended",
+    "agent_ended": "told that the agent outside is done",
     "unhinted": "offered to the workers again",
     "run_timed_out": "failed, its time is over",
     "orphaned": "cancelled, nobody waits for it",

@@ -142,7 +142,8 @@ def note_of(row: Row) -> str:
     if row.status == "retrying":
         return f"try {row.attempt + 1}/{row.attempts}"
     if row.status == "waiting":
-        return {"approval": "for a person", "event": "for an event", "child": "for a run"}.get(row.waits_for, "waiting")
+        others = {"approval": "a person", "event": "an event", "child": "a run", "agent": "an agent"}
+        return f"for {others[row.waits_for]}" if row.waits_for in others else "waiting"
     if row.took is not None:
         return short_duration(row.took)
     return row.status

@@ -36,6 +36,8 @@ def retry(transition: "Transition", row: NodeRow, error: NodeError, delay: float
     tried = row.attempt
     _end_attempt(transition, row, error)
     row.status, row.waiting_for = NodeStatus.RETRYING, ""
+    if not error.deferred:
+        row.state.pop("task", None)
     row.state.pop("child", None)  # this try has had its child run; the next one starts another
     row.available_at = transition.run.now + timedelta(seconds=delay)
     row.worker = row.deadline_at = None
@@ -71,8 +73,10 @@ def release(transition: "Transition", row: NodeRow) -> None:
 def restart(transition: "Transition", row: NodeRow) -> None:
     """Makes a failed or cancelled node run as if it had not been tried."""
     row.status, row.waiting_for = NodeStatus.QUEUED, ""
+    row.state.pop("task", None)
+    row.state["tries"] = row.state.get("tries", 0) + row.attempt
     row.attempt = row.lost_count = 0
-    row.error = row.output = row.worker = row.finished_at = row.started_at = None
+    row.error = row.output = row.worker = row.finished_at = row.started_at = row.deadline_at = None
     row.available_at = transition.run.now
     transition.note(row)
 
@@ -86,6 +90,17 @@ def go_on(transition: "Transition", row: NodeRow, **news: str) -> None:
     row.waiting_for, row.worker = "", None
     row.attempt = max(0, row.attempt - 1)
     transition.tell("node.queued", row, reason="decided" if "decision" in news else "child_ended")
+    starting.queue(transition, row)
+
+
+def look_again(transition: "Transition", row: NodeRow) -> None:
+    """Has a node that left its task to an agent outside executed again: the attempt finds what became of the task.
+
+    That counts as no further try, and the time of the attempt goes on.
+    """
+    row.waiting_for, row.worker = "", None
+    row.attempt = max(0, row.attempt - 1)
+    transition.tell("node.queued", row, reason="agent_ended")
     starting.queue(transition, row)
 
 

@@ -42,7 +42,8 @@ def _hand_over(transition: "Transition", row: NodeRow, worker: UUID | None) -> N
     row.fence += 1
     row.attempt += 1
     row.started_at = row.started_at or transition.run.now
-    row.deadline_at = transition.run.now + timedelta(seconds=row.timeout) if row.timeout else None
+    if row.deadline_at is None and row.timeout:  # else it comes back from an agent outside, in the same attempt
+        row.deadline_at = transition.run.now + timedelta(seconds=row.timeout)
     transition.run.status = RunStatus.RUNNING
     transition.note(row)
     transition.tell("node.started", row, attempt=row.attempt, worker=str(worker))

@@ -15,4 +15,4 @@ class Consequences:
     hints: list[tuple[UUID, str]] = field(default_factory=list)  # node runs to tell workers of, with their queues
     ended: bool = False  # the run is over
     ended_child_of: UUID | None = None  # the node run that waited for this run, if it has ended
-    orphaned: bool = False  # its child runs may have nobody to report to any more
+    orphaned: bool = False  # its child runs, and agents outside, may have nobody to report to any more

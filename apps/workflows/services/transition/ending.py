@@ -77,7 +77,7 @@ def _works(row: NodeRow) -> bool:
     """Whether it is more than a wait; an item whose turn has not come waits with those before it."""
     if row.status in CLAIMABLE:
         return row.available_at != HELD
-    return row.status is NodeStatus.RUNNING or row.waiting_for == "child"
+    return row.status is NodeStatus.RUNNING or row.waiting_for in ("child", "agent")
 
 
 def _stop(transition: "Transition", status: RunStatus) -> None:

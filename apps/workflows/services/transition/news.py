@@ -31,10 +31,12 @@ def _wait(transition: "Transition", row: NodeRow, outcome: Waiting) -> None:
     if row.status is NodeStatus.RUNNING:
         transition.attempts.append(EndedAttempt.of(row, "waiting"))
     row.status, row.waiting_for = NodeStatus.WAITING, outcome.waits_for
-    row.available_at = _due(transition, outcome)
+    if outcome.waits_for == "agent":  # the time of the attempt goes on, with or without a worker
+        row.available_at = row.deadline_at
+    else:
+        row.available_at, row.deadline_at = _due(transition, outcome), None
     row.state |= outcome.state
     row.started_at = row.started_at or transition.run.now
-    row.deadline_at = None
     transition.note(row)
     transition.tell("node.waiting", row, waits_for=outcome.waits_for, until=row.available_at)
     if isinstance(outcome.request, ItemsRequest):

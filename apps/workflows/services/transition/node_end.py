@@ -77,7 +77,7 @@ def let_go(transition: "Transition", row: NodeRow) -> None:
     """Cancels what a failed node run was waiting for."""
     if row.waiting_for == "items":
         _cancel_items(transition, row)
-    elif row.waiting_for == "child":
+    elif row.waiting_for in ("child", "agent"):
         transition.consequences.orphaned = True
 
 
