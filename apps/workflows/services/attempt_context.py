@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -33,7 +34,6 @@ from apps.workflows.nodes.base import (
 from apps.workflows.services import circuits, effects
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.admission import Admission
-from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.model_calls import ask_for
 from apps.workflows.services.offered_workflows import check_child, outcome_of_child
@@ -41,6 +41,7 @@ from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, progress, workers
 from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
+from apps.workflows.store.journal import Step
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import read_value
 
@@ -69,48 +70,48 @@ class AttemptContext(NodeContext):
 
     def step(self, name: str, fn: Callable[..., Any], *args: Any) -> Any:
         """See Context.step."""
-        position = self._next_position()
-        known, result = self._recorded_step(position, name)
-        return result if known else self._record(position, name, fn(*args))
+        step = self._next_step(name)
+        known, result = self._recorded_step(step)
+        return result if known else self._record(step, fn(*args))
 
     async def astep(self, name: str, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """See Context.astep."""
-        position = self._next_position()
-        known, result = await self._arecorded_step(position, name)
+        step = self._next_step(name)
+        known, result = await self._arecorded_step(step)
         if known:
             return result
         made = await fn(*args)
-        return await on_thread(self._record, position, name, made)
+        return await on_thread(self._record, step, made)
 
-    def _next_position(self) -> int:
+    def _next_step(self, name: str) -> Step:
         # Here and not on a thread: steps that run beside each other are numbered in the order they were called in.
         self._position += 1
-        return self._position - 1
+        return Step(self._position - 1, name)
 
-    def _recorded_step(self, position: int, name: str) -> tuple[bool, JSON]:
+    def _recorded_step(self, step: Step) -> tuple[bool, JSON]:
         self.check_cancelled()
         self._check_deferred()
         if self._recorded is None:
             self._recorded = journal.read(self.row.organization_id, self.row.id)
             release_connection()
-        if position not in self._recorded:
+        if step.position not in self._recorded:
             return False, None
-        recorded, result = self._recorded[position]
-        if recorded != name[:200]:
-            was = f"Step {position + 1} was '{recorded}' in an earlier attempt and is '{name}' now"
+        recorded, result = self._recorded[step.position]
+        if recorded != step.name[:200]:
+            was = f"Step {step.position + 1} was '{recorded}' in an earlier attempt and is '{step.name}' now"
             raise RuntimeError(f"{was}; steps are made in the same order every time.")
         return True, result
 
-    async def _arecorded_step(self, position: int, name: str) -> tuple[bool, JSON]:
+    async def _arecorded_step(self, step: Step) -> tuple[bool, JSON]:
         try:
-            return await on_thread(self._recorded_step, position, name)
+            return await on_thread(self._recorded_step, step)
         except Deferred:
             await self._end_of_calls()
             raise
 
-    def _record(self, position: int, name: str, result: JSON) -> JSON:
+    def _record(self, step: Step, result: JSON) -> JSON:
         try:
-            if not journal.write(self.row, position=position, name=name, result=result):
+            if not journal.write(self.row, step, result):
                 raise Cancelled("The attempt was given up while it ran.")
         finally:
             release_connection()  # there are more slots than connections, and what comes next may take its time
@@ -150,19 +151,19 @@ class AttemptContext(NodeContext):
         return ended["output"]
 
     async def _news(
-        self, step: str, subject: JSON, request: ApprovalRequest | ChildRequest, read: Callable[[Any], JSON]
+        self, name: str, subject: JSON, request: ApprovalRequest | ChildRequest, read: Callable[[Any], JSON]
     ) -> JSON:
         """What came of a request, out of the journal or of what the node was told when it stopped waiting."""
-        position = self._next_position()
-        known, result = await self._arecorded_step(position, step)
+        step = self._next_step(name)
+        known, result = await self._arecorded_step(step)
         if known:
             return result
-        digest = hashlib.sha256(dumps([position, subject])).hexdigest()
+        digest = hashlib.sha256(dumps([step.position, subject])).hexdigest()
         news = self.row.state.get("news") or {}
         if news.get("digest") != digest:
             await self._give_up(NeedsNews(request, digest))
         told = {name: value for name, value in news.items() if name != "digest"}
-        return await on_thread(lambda: self._record(position, step, read(told)))
+        return await on_thread(lambda: self._record(replace(step, began=None), read(told)))
 
     async def _give_up(self, deferred: Deferred) -> NoReturn:
         """Ends the attempt, when the calls beside this one have ended."""
@@ -261,8 +262,8 @@ class AttemptContext(NodeContext):
         return None if known is None else Completed(known.result)
 
     def _make_call(self, call: int, name: str, given: JSON) -> JSON:
-        step = Step(self._next_position(), f"tool:{name}")
-        known, result = self._recorded_step(step.position, step.name)
+        step = self._next_step(f"tool:{name}")
+        known, result = self._recorded_step(step)
         if known:
             return result
         tool_ctx, admission = self.tool_context(call), self._admission(name, given)
@@ -271,12 +272,12 @@ class AttemptContext(NodeContext):
         planned = self._planned_call(call, name, given)
         with self._admitted(admission):
             if planned is None:
-                return self._record(step.position, step.name, invoke())
+                return self._record(step, invoke())
             return effects.make_call(planned, invoke, look_up, step)
 
     async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
-        step = Step(self._next_position(), f"tool:{name}")
-        known, result = await self._arecorded_step(step.position, step.name)
+        step = self._next_step(f"tool:{name}")
+        known, result = await self._arecorded_step(step)
         if known:
             return result
         tool_ctx, admission = self.tool_context(call), await on_thread(self._admission, name, given)
@@ -286,7 +287,7 @@ class AttemptContext(NodeContext):
         planned = await on_thread(self._planned_call, call, name, given)
         async with self._admitted_async(admission):
             if planned is None:
-                return await on_thread(self._record, step.position, step.name, await invoke())
+                return await on_thread(self._record, step, await invoke())
             return await effects.make_call_async(planned, invoke, look_up, step, on_thread)
 
     def _admission(self, name: str, given: JSON) -> Admission:
