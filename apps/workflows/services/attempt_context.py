@@ -37,6 +37,7 @@ from apps.workflows.services.admission import Admission
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.model_calls import ask_for
 from apps.workflows.services.offered_workflows import check_child, outcome_of_child
+from apps.workflows.services.told_calls import ToldCall, telling_of_tool, told_of_model
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, progress, workers
 from apps.workflows.store.database import look
@@ -61,7 +62,7 @@ class AttemptContext(NodeContext):
         self._recorded: dict[int, tuple[str, JSON]] | None = None
         self._position = 0
         self._report: dict[str, Any] | None = None
-        self._told: list[dict[str, Any]] = []  # calls of language models
+        self._told: list[ToldCall] = []
         self._deferred: Deferred | None = None  # a call cannot be made now: the attempt is over, whatever its code does
         self._retries = row.attempt > 1 and (row.error or {}).get("code") != "circuit_open"  # that call never went out
         self._under_way: set[asyncio.Future[None]] = set()  # async calls
@@ -123,17 +124,8 @@ class AttemptContext(NodeContext):
             record = await ask_for(self.row, self.agent, request, known)
         except Deferred as deferred:
             await self._give_up(deferred)
-        self._tell_of_call(record)
+        self._told.append(told_of_model(record))
         return record
-
-    def _tell_of_call(self, record: JSON) -> None:
-        self._told.append(
-            {
-                "model": record["model"],
-                "seconds": record["seconds"],
-                **{name: record["usage"][name] for name in ("input_tokens", "output_tokens", "cost_micro_usd")},
-            }
-        )
 
     async def aask_person(self, message: str, payload: JSON, assignees: Sequence[str] = ()) -> Decision:
         """See Context.aask_person: the node waits, and what it has done so far is not done again."""
@@ -229,12 +221,12 @@ class AttemptContext(NodeContext):
         with look() as tx:
             return self.row.id in workers.still_held(tx, {self.row.id: self.row.fence})
 
-    def _tell(self, transition: Transition, *, report: dict[str, Any] | None, calls: list[dict[str, Any]]) -> None:
+    def _tell(self, transition: Transition, *, report: dict[str, Any] | None, calls: list[ToldCall]) -> None:
         transition.read([self.row.id])
         current = transition.rows[self.row.id]
         if current.fence == self.row.fence and current.status is NodeStatus.RUNNING:
             for call in calls:
-                transition.tell("llm.called", current, **call)
+                transition.tell(call.type, current, **call.facts_at(transition.run.now))
             if report is not None:
                 transition.tell("node.progress", current, **report)
 
@@ -275,11 +267,17 @@ class AttemptContext(NodeContext):
                 return self._record(step, invoke())
             return effects.make_call(planned, invoke, look_up, step)
 
-    async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
+    async def _make_call_async(self, call: int, name: str, given: JSON, call_id: str) -> JSON:
         step = self._next_step(f"tool:{name}")
         known, result = await self._arecorded_step(step)
         if known:
             return result
+        if not call_id:
+            return await self._make_new_call(call, name, given, step)
+        with telling_of_tool(self._told, tool=name, call_id=call_id, step=step.position, call=call):
+            return await self._make_new_call(call, name, given, step)
+
+    async def _make_new_call(self, call: int, name: str, given: JSON, step: Step) -> JSON:
         tool_ctx, admission = self.tool_context(call), await on_thread(self._admission, name, given)
         ainvoke = partial(tools.ainvoke, name, given, tool_ctx)
         invoke = circuits.through_async(circuits.shared, admission.circuit, ainvoke, on_thread)
