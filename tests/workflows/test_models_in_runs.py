@@ -58,13 +58,14 @@ def test_a_run_says_what_its_calls_took(room: EngineRoom, smart: ChatServer, ali
 
     assert shown["usage"] == {
         "calls": 1,
+        "unpriced": 0,
         "input_tokens": 11,
         "output_tokens": 7,
         "cost_usd": "0.000081",
         "cost_micro_usd": 81,
     }
     for one in (shown, listed):
-        assert (one["cost_usd"], one["tokens"]) == (0.000081, 18)
+        assert (one["cost_usd"], one["cost_micro_usd"], one["unpriced_calls"], one["tokens"]) == (0.000081, 81, 0, 18)
     assert "LLM calls 1" in head
     assert "Tokens 11 in, 7 out" in head
     assert "Cost $0.000081" in head
@@ -86,6 +87,8 @@ def test_the_model_tab_has_every_figure_of_an_answer(room: EngineRoom, smart: Ch
 def test_a_price_that_nobody_knows_is_said_to_be_unknown(room: EngineRoom, smart: ChatServer, alice: Actor) -> None:
     run = room.finish(asks("unpriced"))
 
+    assert alice.client.get("/v1/runs").json()["items"][0]["unpriced_calls"] == 1
+    assert alice.client.get(f"/v1/runs/{run.pk}?fields=unpriced_calls").json() == {"unpriced_calls": 1}
     assert "price unknown" in part(alice, run.pk, "inspector?node=ask&tab=model")
     assert "+ ?" in part(alice, run.pk, "head")
 
