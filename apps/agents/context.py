@@ -154,16 +154,16 @@ class Context(Messaging):
         self._is_told_by(name)
         return self._make_call(self._next_call(), name, input)
 
-    async def acall_tool(self, name: str, input: JSON = None) -> JSON:  # noqa: A002
-        """Do what `call_tool` does, for async code."""
+    async def acall_tool(self, name: str, input: JSON = None, *, call_id: str = "") -> JSON:  # noqa: A002
+        """Do what `call_tool` does, for async code; `call_id` is that of the model that has asked for it."""
         self._is_told_by(name)
-        return await self._make_call_async(self._next_call(), name, input)
+        return await self._make_call_async(self._next_call(), name, input, call_id)
 
     def _make_call(self, call: int, name: str, given: JSON) -> JSON:
         result: JSON = self.step(f"tool:{name}", tools.invoke, name, given, self.tool_context(call))
         return result
 
-    async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
+    async def _make_call_async(self, call: int, name: str, given: JSON, call_id: str) -> JSON:  # noqa: ARG002
         result: JSON = await self.astep(f"tool:{name}", tools.ainvoke, name, given, self.tool_context(call))
         return result
 

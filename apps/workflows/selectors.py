@@ -127,12 +127,17 @@ def progress(run: Run) -> tuple[int, int]:
 
 
 def with_usage(found: QuerySet[Run]) -> QuerySet[Run]:
-    """The same runs, each with `usage_cost` and `usage_tokens` of its calls of language models."""
+    """The same runs, each with what its calls of language models came to.
+
+    `usage_cost`, `usage_tokens`, and `usage_unpriced`: of how many nobody knows the price.
+    """
     calls = Usage.objects.filter(run_id=OuterRef("pk")).exclude(outcome=Usage.Outcome.CACHED)
     by_run = calls.order_by().values("run_id")
     cost = by_run.annotate(sum=Sum("cost_micro_usd")).values("sum")
     tokens = by_run.annotate(sum=Sum(F("input_tokens") + F("output_tokens"))).values("sum")
-    return found.annotate(usage_cost=Coalesce(Subquery(cost), 0), usage_tokens=Coalesce(Subquery(tokens), 0))
+    unpriced = by_run.annotate(sum=Count("pk", filter=Q(is_priced=False))).values("sum")
+    sums = {"usage_cost": cost, "usage_tokens": tokens, "usage_unpriced": unpriced}
+    return found.annotate(**{name: Coalesce(Subquery(each), 0) for name, each in sums.items()})
 
 
 def pause_of(run: Run) -> dict[str, Any]:

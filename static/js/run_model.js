@@ -8,7 +8,7 @@ const RUN_STATUS = {
 export const EVENTS = [
   ...Object.keys(ENDS), ...Object.keys(RUN_STATUS),
   "node.queued", "node.started", "node.waiting", "node.retrying", "node.progress", "node.skipped", "edge.taken", "context.changed",
-  "llm.called",
+  "llm.called", "tool.called",
 ];
 const OVER = new Set(["completed", "failed", "cancelled"]);
 const WAITS = { approval: "for a person", event: "for an event", child: "for a run", agent: "for an agent" };

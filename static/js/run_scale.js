@@ -5,7 +5,10 @@ const LEAST_IDLE = 0.05; // of the whole; hiding less gains nothing
 const FOLDED = 0.04; // of what remains: the room of idle time that is hidden
 const CLOSEST = 10; // milliseconds; a window is never narrower
 const TICKS = 5;
-const BETWEEN_TICKS = 11; // percent, at least
+const ROOM = 64; // pixels, that the words of a tick take with what is free beside them
+const LETTER = 7; // pixels, about
+const EDGE = 4; // percent, within which words begin or end at their tick
+const BEFORE = { start: 0, middle: 0.5, end: 1 }; // how much of the words stands before the tick
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 144e5, 432e5, 864e5];
 
 export class Scale {
@@ -65,17 +68,25 @@ export class Scale {
     return high;
   }
 
-  /** [percent, words] along the axis. */
-  ticks() {
+  /** [percent, words] along an axis of so many pixels, none over another. */
+  ticks(width) {
     const [from, to] = this.window ?? [0, this.whole];
     const shown = this.#shown(to) - this.#shown(from);
-    const step = STEPS.find((one) => shown / one <= TICKS) ?? Math.ceil(shown / TICKS / 864e5) * 864e5;
+    const most = Math.max(1, Math.min(TICKS, Math.floor(width / ROOM)));
+    const step = STEPS.find((one) => shown / one <= most) ?? Math.ceil(shown / most / 864e5) * 864e5;
+    const letter = (LETTER / width) * 100;
     const ticks = [];
+    let free = -Infinity; // from where on there is room
     for (let moment = Math.ceil(from / step) * step; moment <= to; moment += step) {
       const gap = this.isFolded && this.idle.find(([begin, end]) => begin < moment && moment < end);
       if (gap) moment = Math.ceil(gap[1] / step) * step; // what is hidden has no ticks, and may be months
       const x = this.x(moment);
-      if (x <= 100 && (!ticks.length || x - ticks.at(-1)[0] >= BETWEEN_TICKS)) ticks.push([x, words(moment, step)]);
+      const text = words(moment, step);
+      const long = text.length * letter;
+      const left = x - long * BEFORE[anchor(x)];
+      if (x > 100 || left < free) continue;
+      ticks.push([x, text]);
+      free = left + long + letter;
     }
     return ticks;
   }
@@ -94,6 +105,11 @@ export class Scale {
       return shown - hidden * (1 - Math.min(1, room / (to - from)));
     }, moment);
   }
+}
+
+/** Where the words of a tick stand by it: at the edges they would leave the axis. */
+export function anchor(x) {
+  return x < EDGE ? "start" : x > 100 - EDGE ? "end" : "middle";
 }
 
 /** When nothing ran: everybody waited for a person, for a time or for an event. */

@@ -2,6 +2,7 @@
 import { isTyping } from "./keys.js";
 import { duration } from "./run_model.js";
 import { write } from "./run_picture.js";
+import { anchor } from "./run_scale.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const DRAG = 4; // pixels, below which it was a click
@@ -43,7 +44,7 @@ export class Zoom {
 
   /** Draw the axis and the lines below it. */
   draw() {
-    const ticks = this.scale.ticks();
+    const ticks = this.scale.ticks(this.axis.getBoundingClientRect().width || 1);
     this.axis.replaceChildren(...ticks.map(([x, words]) => tick(x, words)), ...this.#brushed());
     this.grid.replaceChildren(
       ...ticks.map(([x]) => shape("line", { x1: `${x}%`, x2: `${x}%`, y1: 0, y2: "100%" })),
@@ -153,7 +154,7 @@ export class Zoom {
 }
 
 function tick(x, words) {
-  const text = shape("text", { x: `${x}%`, y: 16, "text-anchor": x < 4 ? "start" : x > 96 ? "end" : "middle" });
+  const text = shape("text", { x: `${x}%`, y: 16, "text-anchor": anchor(x) });
   text.textContent = words;
   return text;
 }

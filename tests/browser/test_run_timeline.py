@@ -1,5 +1,6 @@
 """The time of a run, in Chromium: a part of it, all of it, and what was idle."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -158,3 +159,16 @@ def test_a_part_of_the_time_without_idle_time_can_be_used_by_everybody(tabs, ali
 
     assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+
+@pytest.mark.parametrize("width", [390, 700, 1440])
+def test_the_times_of_the_axis_stand_apart_however_narrow_it_is(tabs, alice, waited, width):
+    page = tabs.open(f"/runs/{waited.pk}", alice, width=width)
+    ends = "all => all.map(one => { const {left, right} = one.getBoundingClientRect(); return [left, right] })"
+
+    for query in ("", "?from=0&to=2010", "?from=1000&to=1400", "?idle=hidden"):
+        page.goto(f"/runs/{waited.pk}{query}")
+        expect(page.locator("#axis text").first).to_be_visible()
+        words = page.locator("#axis text").evaluate_all(ends)
+
+        assert all(left[1] <= right[0] for left, right in itertools.pairwise(words)), (query, words)

@@ -198,12 +198,13 @@ def _refusals() -> list[Path]:
         "drafts",
         "saved_views",
         "budget_pauses",
+        "told",
     )
     return [services / f"{name}.py" for name in names]
 
 
 def test_every_event_and_every_status_is_named() -> None:
-    events = set(re.findall(r'(?:tell|EventRow)\(\s*"([a-z.]+)"', text_of(*ENGINE_CODE)))
+    events = set(re.findall(r'(?:tell|EventRow|Told)\(\s*"([a-z.]+)"', text_of(*ENGINE_CODE)))
 
     assert {"run.completed", "edge.taken"} <= events
     assert missing({f"`{event}`" for event in events}, text_of(API)) == []
@@ -214,7 +215,7 @@ def test_no_event_is_named_that_never_happens() -> None:
     named = set(
         re.findall(r"`((?:run|node|edge|context)\.[a-z]+)`", text_of(API).split("| event |")[1].split("\n## ")[0])
     )
-    events = set(re.findall(r'(?:tell|EventRow)\(\s*"([a-z.]+)"', text_of(*ENGINE_CODE)))
+    events = set(re.findall(r'(?:tell|EventRow|Told)\(\s*"([a-z.]+)"', text_of(*ENGINE_CODE)))
 
     assert named - events == set()
 

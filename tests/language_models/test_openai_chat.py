@@ -281,6 +281,41 @@ def test_where_a_model_gives_no_answer_its_fallbacks_are_asked_in_turn(desk: Des
     assert [one["model"] for one in record["passed_over"]] == ["first", "second"]
 
 
+def test_each_call_says_which_models_were_to_answer_before_it_and_what_became_of_them(
+    desk: Desk, server: ChatServer
+) -> None:
+    refused = {"one": Answer(status=401, error={"error": {"message": "no"}}), "two": Answer(status=500)}
+    server.answer = lambda asked: refused.get(asked["model"], Answer("From the third"))
+    provider = desk.provider(server)
+    desk.setting(provider, "first", model="one", fallbacks=["second", "third"])
+    desk.setting(provider, "second", model="two")
+    desk.setting(provider, "third", model="three", cache_seconds=60)
+
+    record, _ = desk.record("first"), desk.record("first")
+    rows = desk.usage()
+
+    codes = [("first", "key_refused"), ("second", "model_unavailable")]
+    assert [(one["model"], one["code"]) for one in record["passed_over"]] == codes
+    assert record["passed_over"][1]["ms"] > 0, "the second was tried again, with a rest between"
+    assert {(row.model, len(row.passed_over)) for row in rows} == {("first", 0), ("second", 1), ("third", 2)}
+    for row, outcome in zip((row for row in rows if row.model == "third"), ("answered", "cached"), strict=True):
+        assert row.outcome == outcome
+        assert [(one["model"], one["code"]) for one in row.passed_over] == codes
+
+
+def test_a_call_without_an_answer_has_its_time_too(desk: Desk, server: ChatServer) -> None:
+    server.answer = in_turn(Answer("begun and", cut_after=2), Answer(status=401, error={"error": {"message": "no"}}))
+    desk.setting(desk.provider(server))
+
+    with pytest.raises(Fatal):
+        desk.ask()
+
+    lost, failed = desk.usage()
+    assert (lost.outcome, failed.outcome) == ("lost", "failed")
+    assert lost.first_token_ms <= lost.total_ms
+    assert (failed.first_token_ms, failed.total_ms >= 0) == (None, True)
+
+
 def test_the_failure_of_the_first_is_told_when_none_answers(desk: Desk, server: ChatServer) -> None:
     server.answer = lambda asked: Answer(
         status=401 if asked["model"] == "one" else 500, error={"error": {"message": asked["model"]}}

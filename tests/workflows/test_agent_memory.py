@@ -275,11 +275,11 @@ def test_a_node_killed_at_any_step_has_its_turns_and_memories_once(room, calls, 
     run = room.start(workflow({"a": probe("a", session="ada")}))
     write, dies = journal.write, [True]
 
-    def watched(row, *, position, name, result):
-        if position != step or not dies:
-            return write(row, position=position, name=name, result=result)
+    def watched(row, recorded, result):
+        if recorded.position != step or not dies:
+            return write(row, recorded, result)
         if moment == "after it is recorded":
-            write(row, position=position, name=name, result=result)
+            write(row, recorded, result)
         dies.pop()
         raise Killed
 
@@ -300,11 +300,11 @@ def test_an_assistant_killed_after_its_turns_are_added_has_them_once(room, parro
     run = room.start(assistant(), {"task": "I am Ada"})
     write, dies = journal.write, [True]
 
-    def watched(row, *, position, name, result):
-        if name == "session:add" and dies:
+    def watched(row, step, result):
+        if step.name == "session:add" and dies:
             dies.pop()
             raise Killed
-        return write(row, position=position, name=name, result=result)
+        return write(row, step, result)
 
     monkeypatch.setattr(journal, "write", watched)
     execute(room.claim(run, "a"), room.worker)

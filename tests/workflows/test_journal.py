@@ -1,6 +1,7 @@
 """An agent that dies at any of its steps goes on at that step: nothing that was finished is done again."""
 
 import asyncio
+import time
 from collections import Counter
 
 import psycopg
@@ -15,6 +16,7 @@ from apps.workflows.services import effects as ledger
 from apps.workflows.services.attempts import execute
 from apps.workflows.store import database, journal
 from apps.workflows.store.database import transaction
+from apps.workflows.store.journal import Step
 from tests.engine.documents import workflow
 from tests.workflows.probes import probe
 
@@ -71,9 +73,9 @@ def far_end(request, monkeypatch):
         far_end.moment(call.number, "after its answer was kept")
         return kept
 
-    def watched_write(row, *, position, name, result):
-        written = record(row, position=position, name=name, result=result)
-        far_end.moment(position + 1, "after its answer was kept")
+    def watched_write(row, step, result):
+        written = record(row, step, result)
+        far_end.moment(step.position + 1, "after its answer was kept")
         return written
 
     monkeypatch.setattr(ledger, "begin", watched_begin)
@@ -152,7 +154,7 @@ def test_a_zombie_s_entry_is_refused_also_when_it_comes_while_another_claims(roo
     with transaction() as tx:
         tx.execute("update workflows_noderun set fence = fence + 1 where id = %(id)s", id=late.id)
 
-    assert not journal.write(late, position=0, name="s", result=1)
+    assert not journal.write(late, Step(0, "s"), 1)
     assert not JournalEntry.objects.exists()
 
 
@@ -173,6 +175,22 @@ def test_the_journal_waits_for_a_database_that_comes_back(room, calls, monkeypat
     run = room.finish(workflow({"a": probe("a")}))
 
     assert (run.status, room.output(run)) == ("completed", {"a": [7, 8]})
+
+
+def test_each_step_is_recorded_with_the_time_that_it_took(room, calls, far_end):
+    def work(task, ctx):
+        ctx.step("rest", time.sleep, 0.2)
+        ctx.call_tool("far", {"number": 1})
+        return run_coroutine(ctx.astep("rest", asyncio.sleep, 0.1))
+
+    calls["a"] = work
+
+    assert room.finish(workflow({"a": probe("a")})).status == "completed"
+
+    took = [(one.created_at - one.started_at).total_seconds() for one in JournalEntry.objects.order_by("position")]
+    assert took[0] >= 0.2
+    assert took[1] >= 0
+    assert took[2] >= 0.1
 
 
 def test_an_agent_keeps_no_connection_while_it_works(room, calls, far_end):

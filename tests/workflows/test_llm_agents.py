@@ -245,11 +245,15 @@ def test_the_trace_of_a_run_has_each_question_with_what_it_took_and_nothing_of_w
         "gen_ai.response.model": "m",
         "gen_ai.usage.input_tokens": 11,
         "gen_ai.usage.output_tokens": 7,
-        "orchestra.cost.micro_usd": 81,
-        "orchestra.model.outcome": "answered",
+        "orchestra.cost.micro_dollars": 81,
+        "orchestra.cost.is_priced": True,
+        "orchestra.call.outcome": "answered",
     }
     assert answered["attributes"].items() >= took.items()
-    assert root["attributes"]["orchestra.cost.micro_usd"] == 81
+    assert 0 < answered["attributes"]["gen_ai.response.time_to_first_chunk"] < 60
+    assert root["attributes"]["orchestra.cost.micro_dollars"] == 81
+    for span in (refused, answered):
+        assert attempt["start_time"] <= span["start_time"] <= span["end_time"] <= attempt["end_time"], span["name"]
     assert "secret" not in answer.content.decode()
 
 

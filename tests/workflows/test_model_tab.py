@@ -74,7 +74,9 @@ def test_the_model_tab_has_what_was_asked_called_and_answered(room, owner):
     assert room.output(run)["ask"]["text"].startswith("[demo] Sales of heat pumps")
     for words in ("demo/scripted", "demo model", "You research.", "Research the market", "demo.search", "[demo] Sales"):
         assert words in html, words
-    assert "2 calls" in html
+    assert "2 answers" in html
+    assert "3 calls" in html
+    assert "1 without an answer" in html
     assert "$0" in html
 
 

@@ -58,13 +58,14 @@ def test_a_run_says_what_its_calls_took(room: EngineRoom, smart: ChatServer, ali
 
     assert shown["usage"] == {
         "calls": 1,
+        "unpriced": 0,
         "input_tokens": 11,
         "output_tokens": 7,
         "cost_usd": "0.000081",
         "cost_micro_usd": 81,
     }
     for one in (shown, listed):
-        assert (one["cost_usd"], one["tokens"]) == (0.000081, 18)
+        assert (one["cost_usd"], one["cost_micro_usd"], one["unpriced_calls"], one["tokens"]) == (0.000081, 81, 0, 18)
     assert "LLM calls 1" in head
     assert "Tokens 11 in, 7 out" in head
     assert "Cost $0.000081" in head
@@ -79,13 +80,15 @@ def test_the_model_tab_has_every_figure_of_an_answer(room: EngineRoom, smart: Ch
 
     assert "Answered by local/m, asked as smart" in tab
     assert "30 in (10 cached), 20 out (15 reasoning) · $0.00023" in tab
-    assert "first word after" in tab
+    assert "first token after" in tab
     assert "It ends here because it has reached its longest length" in tab
 
 
 def test_a_price_that_nobody_knows_is_said_to_be_unknown(room: EngineRoom, smart: ChatServer, alice: Actor) -> None:
     run = room.finish(asks("unpriced"))
 
+    assert alice.client.get("/v1/runs").json()["items"][0]["unpriced_calls"] == 1
+    assert alice.client.get(f"/v1/runs/{run.pk}?fields=unpriced_calls").json() == {"unpriced_calls": 1}
     assert "price unknown" in part(alice, run.pk, "inspector?node=ask&tab=model")
     assert "+ ?" in part(alice, run.pk, "head")
 
@@ -107,8 +110,9 @@ def test_models_that_were_passed_over_and_calls_without_an_answer_are_shown(
     tab = part(alice, run.pk, "inspector?node=ask&tab=model")
 
     assert "dear was passed over: local/dear answered 503: Too busy." in tab
-    assert "2 calls without an answer" in tab
-    assert "local/dear failed model_unavailable" in tab
+    assert "3 calls 2 without an answer" in tab
+    assert tab.count("local/dear $0.00 failed model_unavailable after") == 2
+    assert "in the place of dear model_unavailable after" in tab
 
 
 def test_an_answer_out_of_the_cache_took_nothing(
@@ -132,7 +136,7 @@ def test_a_node_whose_only_calls_failed_has_a_model_tab_too(room: EngineRoom, sm
     run = room.finish(asks())
 
     assert run.status == "failed"
-    assert "local/m failed key_refused" in part(alice, run.pk, "inspector?node=ask&tab=model")
+    assert "smart local/m $0.00 failed key_refused after" in part(alice, run.pk, "inspector?node=ask&tab=model")
 
 
 def test_the_history_tells_of_each_call(room: EngineRoom, smart: ChatServer, alice: Actor) -> None:

@@ -1,5 +1,6 @@
 """The list of runs in the browser: who sees what, how it is filtered, and acting on many."""
 
+import re
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from apps.workflows.lists import runs
 from apps.workflows.lists.query import parse
 from apps.workflows.models import Run, SavedView
 from tests.fixtures import make_actor, signed_in
+from tests.language_models.spent import call
 from tests.workflows.listed import listed, saved
 
 BRIEF = {"inputs": {"type": "object", "properties": {"topic": {"type": "string"}}}}
@@ -297,6 +299,34 @@ def test_a_view_without_a_name_or_with_a_mistake_is_not_kept(browser, organizati
 
     with scope(organization=organization):
         assert not SavedView.objects.exists()
+
+
+def test_a_run_says_what_its_calls_of_models_cost_as_far_as_anybody_knows(browser, organization, brief):
+    known, some, none, free = (listed(brief)[0] for _ in range(4))
+    for run in (known, some):
+        call(organization, run_id=run.pk, cost=1_500)
+    for run in (some, none):
+        call(organization, run_id=run.pk, is_priced=False)
+
+    page = ask(browser.owner).text
+
+    costs = {run: cell(page, run) for run in (known, some, none, free)}
+    assert list(costs.values()) == ["$0.0015", "$0.0015 + ?", "unknown", ""]
+    assert "$0.0015" not in ask(browser.stranger).text
+
+
+def test_a_run_that_goes_on_shows_what_it_has_cost_so_far(browser, organization, brief):
+    (run,) = listed(brief, "running")
+    call(organization, run_id=run.pk, cost=20_000)
+
+    news = browser.viewer.get(f"/runs/news?open={run.pk}", headers={"HX-Request": "true"}).text
+
+    assert cell(news, run) == "$0.02"
+
+
+def cell(page, run):
+    rest = page.partition(f'id="cost-{run.pk}"')[2].partition(">")[2]
+    return re.sub(r"<[^>]+>", "", re.split("</td>|<div", rest)[0]).strip()
 
 
 def test_the_page_asks_the_same_few_questions_however_many_runs_there_are(browser, brief):

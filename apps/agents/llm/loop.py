@@ -130,7 +130,7 @@ class _Life:
         if self.calls > self.spec.limits.tool_calls:
             _stop("tool_calls", f"asked for {self.calls} calls")
         if (handoff := next(filter(self._is_handoff, wanted), None)) is not None:
-            output = await self.offers[handoff.name].call(handoff.arguments, self.ctx.tainted)
+            output = await self.offers[handoff.name].call(handoff, self.ctx.tainted)
             self.messages += [_told(call, output if call is handoff else {"error": "Not done."}) for call in wanted]
             return self._answer(reply, output, "")
         tainted = self.ctx.tainted
@@ -160,7 +160,7 @@ class _Life:
         if call.invalid is not None:
             return _told(call, {"error": "The arguments were no JSON object. Call it again with one."})
         try:
-            result = await offer.call(call.arguments, tainted)
+            result = await offer.call(call, tainted)
         except Refused as refused:
             return _told(call, {"error": str(refused)})
         except (Fatal, NotFound) as failed:

@@ -12,7 +12,7 @@ from apps.common.database import on_thread
 from apps.common.errors import Fatal, NotFound
 from apps.common.json import JSON
 from apps.integrations import registry as tools
-from apps.integrations.language_models.shapes import OfferedTool
+from apps.integrations.language_models.shapes import OfferedTool, ToolCall
 from apps.integrations.tools import Tool
 
 DEEPEST = 5  # agents that ask agents
@@ -34,7 +34,7 @@ class Offer:
     name: str
     description: str
     parameters: dict[str, Any]
-    call: Callable[[dict[str, JSON], bool], Awaitable[JSON]]  # its arguments, and whether the agent is tainted
+    call: Callable[[ToolCall, bool], Awaitable[JSON]]  # what is wanted, and whether the agent is tainted
     is_parallel: bool = False
     is_handoff: bool = False
 
@@ -73,10 +73,10 @@ async def offers_of(spec: AgentSpec, ctx: Context) -> dict[str, Offer]:
 async def _tool(grant: Grant, ctx: Context) -> Offer:
     tool = await tools.aget(grant.tool, ctx.organization_id)
 
-    async def call(arguments: dict[str, JSON], is_tainted: bool) -> JSON:
+    async def call(wanted: ToolCall, is_tainted: bool) -> JSON:
         if needs_leave(grant, tool, is_tainted=is_tainted):
-            await _ask_leave(grant, tool, arguments, ctx)
-        return await ctx.acall_tool(tool.name, arguments)
+            await _ask_leave(grant, tool, wanted.arguments, ctx)
+        return await ctx.acall_tool(tool.name, wanted.arguments, call_id=wanted.id)
 
     may_ask = grant.approval == "always" or (grant.approval == "auto" and tool.changes_outside)
     is_parallel = tool.effect == "read" and not may_ask
@@ -102,8 +102,8 @@ async def _ask_leave(grant: Grant, tool: Tool, arguments: dict[str, JSON], ctx: 
 async def _agent(name: str, ctx: Context) -> Offer:
     agent_type = await on_thread(agents.get_for, ctx.organization_id, name)
 
-    async def call(arguments: dict[str, JSON], _: bool) -> JSON:
-        return await _deeper(ctx, name, arguments)
+    async def call(wanted: ToolCall, _: bool) -> JSON:
+        return await _deeper(ctx, name, wanted.arguments)
 
     return Offer(f"ask_{name}", agent_type.description, agent_type.input_schema or HANDOFF, call)
 
@@ -111,8 +111,8 @@ async def _agent(name: str, ctx: Context) -> Offer:
 async def _handoff(name: str, ctx: Context) -> Offer:
     agent_type = await on_thread(agents.get_for, ctx.organization_id, name)
 
-    async def call(arguments: dict[str, JSON], _: bool) -> JSON:
-        return await _deeper(ctx, name, arguments)
+    async def call(wanted: ToolCall, _: bool) -> JSON:
+        return await _deeper(ctx, name, wanted.arguments)
 
     told = f"Leaves the whole task to {name}, whose answer is final. {agent_type.description}"
     return Offer(f"hand_off_to_{name}", told, HANDOFF, call, is_handoff=True)
@@ -123,8 +123,8 @@ async def _workflow(name: str, ctx: Context) -> Offer:
         raise NotFound(f"There is no workflow '{name}' here.", code="unknown_workflow")
     description, schema = await on_thread(workflows[0].describe, ctx.organization_id, name)
 
-    async def call(arguments: dict[str, JSON], _: bool) -> JSON:
-        return await ctx.arun_workflow(name, arguments)
+    async def call(wanted: ToolCall, _: bool) -> JSON:
+        return await ctx.arun_workflow(name, wanted.arguments)
 
     return Offer(f"run_{name}", description, schema, call)
 

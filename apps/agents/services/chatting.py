@@ -52,9 +52,9 @@ class ChatContext(LocalContext):
         if text:
             self._tell(Piece("text", {"text": text}))
 
-    async def acall_tool(self, name: str, input: JSON = None) -> JSON:  # noqa: A002
+    async def acall_tool(self, name: str, input: JSON = None, *, call_id: str = "") -> JSON:  # noqa: A002
         try:
-            result = await super().acall_tool(name, input)
+            result = await super().acall_tool(name, input, call_id=call_id)
         except (Fatal, DomainError, Retryable) as error:
             self._tell(Piece("tool", {"name": name, "arguments": input, "error": str(error)}))
             raise

@@ -9,8 +9,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
@@ -28,7 +29,7 @@ from apps.integrations.language_models.resolving import Found, resolve
 from apps.integrations.language_models.shapes import Reply, Request, Usage
 from apps.observability.models import Budget
 from apps.observability.services import accounting
-from apps.observability.services.accounting import BudgetReached, Figures, Origin
+from apps.observability.services.accounting import BudgetReached, Figures, Origin, PassedOver
 
 TRIES = 3
 TRIES_BEFORE_A_FALLBACK = 2
@@ -61,11 +62,15 @@ class Open:
 
 @dataclass(frozen=True)
 class Asker:
-    """On whose behalf a question is asked, who hears the answer as it comes, and what the call passes on its way."""
+    """On whose behalf a question is asked, who hears the answer as it comes, and what the call passes on its way.
+
+    `passed_over` are the models that did not answer it.
+    """
 
     origin: Origin
     hear: Hear = deaf
     gate: Gate = field(default_factory=Open)
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 async def ask(request: Request, known: int, asker: Asker) -> JSON:
@@ -74,26 +79,30 @@ async def ask(request: Request, known: int, asker: Asker) -> JSON:
     Raises NotFound for an unknown model, BudgetReached where no money is left and the budget says so, and what the
     first model raised where neither it nor its fallbacks answered.
     """
-    passed_over: list[dict[str, str]] = []
+    passed_over: list[dict[str, Any]] = []
     waiting, first_failure = [request.model], None
     while waiting:
         found = await _found(waiting.pop(0), asker, is_fallback=bool(passed_over))
         if found is None:
             continue
+        began = time.monotonic()
         try:
             record = await _ask_one(found, request, asker)
             return {**record, **said(request, known), **({"passed_over": passed_over} if passed_over else {})}
         except BudgetReached as reached:
-            waiting = _cheaper(reached, found, passed_over)
-            failure: Exception = reached
+            waiting = _cheaper(reached, found, asker)
+            failure: BudgetReached | Retryable | Fatal = reached
         except (Retryable, Fatal) as error:
             if isinstance(error, Fatal) and error.code in NO_OTHER_HELPS:
                 raise
             waiting += found.fallbacks
             failure = error
         first_failure = first_failure or failure
-        passed_over.append({"model": found.name, "reason": str(failure)})
-        waiting = [name for name in waiting if name not in {one["model"] for one in passed_over}]
+        took = round((time.monotonic() - began) * 1000)
+        passed = PassedOver(model=found.name, code=failure.code, ms=took)
+        passed_over.append({**vars(passed), "reason": str(failure)})
+        asker = replace(asker, passed_over=(*asker.passed_over, passed))
+        waiting = [name for name in waiting if name not in {one.model for one in asker.passed_over}]
     assert first_failure is not None  # noqa: S101 - for the type checker: the loop ends with a record or a failure
     raise first_failure
 
@@ -118,10 +127,10 @@ async def _found(name: str, asker: Asker, *, is_fallback: bool) -> Found | None:
         return None
 
 
-def _cheaper(reached: BudgetReached, found: Found, passed_over: Sequence[dict[str, str]]) -> list[str]:
+def _cheaper(reached: BudgetReached, found: Found, asker: Asker) -> list[str]:
     """The model that a budget names for when it is used up; raises where it names none that was not asked yet."""
     budget = reached.shortage.budget
-    asked = {found.name, *(one["model"] for one in passed_over)}
+    asked = {found.name, *(one.model for one in asker.passed_over)}
     if budget.at_cap != Budget.AtCap.CHEAPER or budget.cheaper_model in {"", *asked}:
         raise reached
     return [budget.cheaper_model]
@@ -143,8 +152,8 @@ async def _ask_one(found: Found, request: Request, asker: Asker) -> dict[str, An
 async def _answered_before(found: Found, record: Any, asker: Asker) -> dict[str, Any]:
     usage = Usage.model_validate(record["usage"]).model_copy(update={"cost_micro_usd": 0})
     asker.hear(record["reply"].get("content", ""))
-    note = partial(accounting.note_cached, model=found.name, served_by=found.model.name)
-    await on_thread(note, asker.origin, _figures(usage))
+    note = partial(accounting.note_cached, model=found.name, served_by=found.model.name, passed_over=asker.passed_over)
+    await on_thread(note, asker.origin, replace(_figures(usage), total_ms=0))
     return {**record, "usage": usage.model_dump(mode="json"), "is_cached": True, "seconds": 0.0}
 
 
@@ -168,12 +177,12 @@ async def _paid(found: Found, request: Request, asker: Asker) -> dict[str, Any]:
     await asker.gate.enter(found.model.name)
     bounded, most = _bounded(found, request)
     begin = partial(accounting.begin_call, model=found.name, most=most, seconds=found.seconds)
-    begun = await on_thread(begin, asker.origin)
+    begun = await on_thread(partial(begin, asker.origin, passed_over=asker.passed_over))
     listener = Listener(asker.hear)
     try:
         reply = await _answer(found, bounded if begun.is_capped else request, listener)
     except BaseException as error:
-        await _failed(begun.id, found, asker, error)
+        await _failed(begun.id, found, asker, error, listener)
         raise
     usage = _priced(found, reply.usage)
     figures = _figures(usage, listener)
@@ -191,12 +200,13 @@ async def _answer(found: Found, request: Request, listener: "Listener") -> Reply
         raise Retryable(message, code="timeout", in_doubt=True) from None
 
 
-async def _failed(call: UUID, found: Found, asker: Asker, error: BaseException) -> None:
+async def _failed(call: UUID, found: Found, asker: Asker, error: BaseException, listener: Listener) -> None:
     """Note a call without an answer; what may have been made and billed counts as the most that it can have cost."""
     is_refusal = isinstance(error, Retryable | Fatal) and not error.in_doubt
     end = accounting.fail_call if is_refusal else accounting.lose_call
     code = str(getattr(error, "code", type(error).__name__))
-    await asyncio.shield(on_thread(partial(end, call, error=code, served_by=found.model.name)))
+    took = _figures(Usage(), listener)
+    await asyncio.shield(on_thread(partial(end, call, took, error=code, served_by=found.model.name)))
     if isinstance(error, Exception):
         await asker.gate.left(found.model.name, error)
 

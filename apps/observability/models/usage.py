@@ -2,7 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from apps.accounts.models import OrganizationModel
 
@@ -30,6 +30,8 @@ class Usage(OrganizationModel):
     served_by = models.CharField(max_length=300, blank=True, default="")  # provider and model that answered
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.UNDER_WAY)
     error = models.CharField(max_length=100, blank=True, default="")  # the code
+    # The models that were to answer before this one, and did not: model, code, ms.
+    passed_over = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
     input_tokens = models.PositiveBigIntegerField(default=0)
     cached_tokens = models.PositiveBigIntegerField(default=0)  # those of the input that the provider knew already
     output_tokens = models.PositiveBigIntegerField(default=0)

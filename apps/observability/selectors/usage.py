@@ -106,11 +106,10 @@ def last_uses(models: Iterable[str]) -> dict[str, datetime]:
     return dict(each[0].union(*each[1:], all=True)) if each else {}
 
 
-def unanswered(run: UUID, node_run: UUID) -> QuerySet[Usage]:
-    """Give the calls of a node run that were refused or lost, the oldest first."""
+def of_node_run(run: UUID, node_run: UUID) -> QuerySet[Usage]:
+    """Give the calls of a node run, the oldest first."""
     # By the run too, which has an index.
-    found = Usage.objects.filter(run_id=run, node_run_id=node_run, outcome__in=[Outcome.FAILED, Outcome.LOST])
-    return found.order_by("created_at", "id")
+    return Usage.objects.filter(run_id=run, node_run_id=node_run).order_by("created_at", "id")
 
 
 def _sums_in(row: Mapping[str, Any]) -> Sums:

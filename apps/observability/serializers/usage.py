@@ -49,6 +49,14 @@ class UsageView(BaseModel):
     is_truncated: bool
 
 
+class PassedOverView(BaseModel):
+    """A model that was to answer before another one: the code of why it did not, and how long it was tried."""
+
+    model: str
+    code: str
+    ms: int
+
+
 class CallView(BaseModel):
     """One call of a language model."""
 
@@ -76,6 +84,7 @@ class CallView(BaseModel):
     reserved_micro_usd: int
     first_token_ms: int | None
     total_ms: int | None
+    passed_over: list[PassedOverView]
 
 
 def sums_json(sums: Sums) -> dict[str, JSON]:
@@ -90,7 +99,7 @@ def group_json(group: str, sums: Sums) -> dict[str, JSON]:
 
 _PLAIN = (
     "created_at", "model", "outcome", "attempt", "input_tokens", "cached_tokens", "output_tokens",
-    "reasoning_tokens", "is_priced", "first_token_ms", "total_ms",
+    "reasoning_tokens", "is_priced", "first_token_ms", "total_ms", "passed_over",
 )  # fmt: skip
 _OR_NONE = ("served_by", "error", "node", "workflow", "agent", "caller")
 

@@ -10,8 +10,10 @@ is over: what nobody knows is counted as the worst, so that a cap holds whatever
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -68,6 +70,18 @@ class Figures:
     total_ms: int | None = None
 
 
+NOTHING = Figures()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassedOver:
+    """A model that was to answer before another one: the code of why it did not, and how long it was tried."""
+
+    model: str
+    code: str
+    ms: int
+
+
 @dataclass(frozen=True)
 class Shortage:
     """A budget in which there is not enough left for a call, in millionths of a dollar."""
@@ -80,6 +94,8 @@ class Shortage:
 
 class BudgetReached(Exception):
     """A call would have cost more than a budget has left; nothing was put aside."""
+
+    code = "budget_reached"
 
     def __init__(self, shortage: Shortage) -> None:
         self.shortage = shortage
@@ -102,7 +118,14 @@ class Begun:
     is_capped: bool
 
 
-def begin_call(origin: Origin, *, model: str, most: Callable[[], int | None], seconds: float) -> Begun:
+def begin_call(
+    origin: Origin,
+    *,
+    model: str,
+    most: Callable[[], int | None],
+    seconds: float,
+    passed_over: Sequence[PassedOver] = (),
+) -> Begun:
     """Note that a call goes out, with the most it can cost put aside. Raises BudgetReached.
 
     `most` gives that in millionths of a dollar, or None where nobody knows: no budget then lets it out. It is asked
@@ -114,26 +137,29 @@ def begin_call(origin: Origin, *, model: str, most: Callable[[], int | None], se
         wanted = most() if budgets else 0
         shortage = _shortage(budgets, accounts, wanted)
         if shortage is None:
-            call = _put_aside(origin, accounts, wanted or 0, model, seconds)
-            return Begun(call, is_capped=bool(budgets))
+            call = _new_call(origin, model, seconds, passed_over)
+            _put_aside(call, accounts, wanted or 0)
+            return Begun(call.pk, is_capped=bool(budgets))
     # After the commit: the account that a person may then allow more is there, also when this was its first call.
     raise BudgetReached(shortage)
 
 
-def _put_aside(origin: Origin, accounts: Sequence[BudgetAccount], most: int, model: str, seconds: float) -> UUID:
-    ids = [account.pk for account in accounts]
-    if most:
-        BudgetAccount.objects.filter(pk__in=ids).update(reserved_micro_usd=F("reserved_micro_usd") + most)
-    call = Usage(
+def _new_call(origin: Origin, model: str, seconds: float, passed_over: Sequence[PassedOver], **known: Any) -> Usage:
+    return Usage(
         pk=uuid7(),
         model=model[:200],
-        reserved_micro_usd=most,
-        accounts=ids,
         expires_at=_expiry(seconds),
+        passed_over=[vars(one) for one in passed_over],
         **vars(origin),
+        **known,
     )
+
+
+def _put_aside(call: Usage, accounts: Sequence[BudgetAccount], most: int) -> None:
+    call.accounts, call.reserved_micro_usd = [account.pk for account in accounts], most
+    if most:
+        BudgetAccount.objects.filter(pk__in=call.accounts).update(reserved_micro_usd=F("reserved_micro_usd") + most)
     call.save(force_insert=True)
-    return call.pk
 
 
 def end_call(call: UUID, figures: Figures, *, served_by: str = "") -> None:
@@ -141,27 +167,23 @@ def end_call(call: UUID, figures: Figures, *, served_by: str = "") -> None:
     _end(call, lambda _: figures, outcome=Outcome.ANSWERED, served_by=served_by[:300])
 
 
-def fail_call(call: UUID, *, error: str, served_by: str = "") -> None:
-    """Settle a call that was refused, which costs nothing."""
-    _end(call, lambda _: Figures(), outcome=Outcome.FAILED, error=error[:100], served_by=served_by[:300])
+def fail_call(call: UUID, took: Figures = NOTHING, *, error: str, served_by: str = "") -> None:
+    """Settle a call that was refused, which costs nothing but its time."""
+    _end(call, lambda _: took, outcome=Outcome.FAILED, error=error[:100], served_by=served_by[:300])
 
 
-def lose_call(call: UUID, *, error: str, served_by: str = "") -> None:
-    """Settle a call of which nobody knows what it cost: all that was put aside for it."""
-    _end(call, _worst, outcome=Outcome.LOST, error=error[:100], served_by=served_by[:300])
+def lose_call(call: UUID, took: Figures = NOTHING, *, error: str, served_by: str = "") -> None:
+    """Settle a call of which nobody knows what it cost but its time: all that was put aside for it."""
+    _end(call, partial(_worst, took=took), outcome=Outcome.LOST, error=error[:100], served_by=served_by[:300])
 
 
-def note_cached(origin: Origin, figures: Figures, *, model: str, served_by: str) -> None:
+def note_cached(
+    origin: Origin, figures: Figures, *, model: str, served_by: str, passed_over: Sequence[PassedOver] = ()
+) -> None:
     """Note a question that was answered out of the cache."""
+    known = {"outcome": Outcome.CACHED, "served_by": served_by[:300], **vars(figures)}
     with scopes_disabled():
-        Usage.objects.create(
-            model=model[:200],
-            outcome=Outcome.CACHED,
-            served_by=served_by[:300],
-            expires_at=_expiry(0),
-            **vars(origin),
-            **vars(figures),
-        )
+        _new_call(origin, model, 0, passed_over, **known).save(force_insert=True)
 
 
 def expire_calls() -> int:
@@ -234,8 +256,8 @@ def _shortage(budgets: Sequence[Budget], accounts: Sequence[BudgetAccount], most
     return None
 
 
-def _worst(call: Usage) -> Figures:
-    return Figures(cost_micro_usd=call.reserved_micro_usd)
+def _worst(call: Usage, took: Figures = NOTHING) -> Figures:
+    return replace(took, cost_micro_usd=call.reserved_micro_usd)
 
 
 def _end(call: UUID, figures_of: Callable[[Usage], Figures], **ending: str) -> None:

@@ -15,6 +15,8 @@ from apps.common.errors import BadRequest, NotFound
 from apps.common.ids import short_id
 from apps.common.pagination import Page, page_of_rows
 from apps.common.selectors import FULL_LENGTH, find_by_id
+from apps.observability.selectors import usage
+from apps.observability.selectors.usage import Sums
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.lists.query import WORD, RunQuery
 from apps.workflows.models import NodeRun, Run, Workflow, WorkflowVersion
@@ -46,6 +48,7 @@ class Row:
     glimpse: str  # of its input
     trigger: str
     by: str
+    spent: Sums | None  # on language models; None where it has asked none
 
     @property
     def short(self) -> str:
@@ -107,11 +110,12 @@ def rows_of(ids: Iterable[UUID]) -> list[Row]:
 
 def rows(runs: Iterable[Run]) -> list[Row]:
     """Give runs as the list shows them."""
-    moment = now()
-    return [_row(run, moment) for run in runs]
+    moment, found = now(), list(runs)
+    spent = usage.of_runs(run.pk for run in found)
+    return [_row(run, moment, spent.get(run.pk)) for run in found]
 
 
-def _row(run: Run, moment: datetime) -> Row:
+def _row(run: Run, moment: datetime, spent: Sums | None) -> Row:
     error: Any = run.error if isinstance(run.error, dict) else {}
     began = run.started_at
     return Row(
@@ -127,6 +131,7 @@ def _row(run: Run, moment: datetime) -> Row:
         glimpse=glimpse_of(getattr(run, "glimpse", "")),
         trigger=run.trigger,
         by=who(run.created_by),
+        spent=spent,
     )
 
 

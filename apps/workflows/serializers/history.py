@@ -19,6 +19,7 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     "node.started": lambda facts: "started" if facts.get("attempt", 1) == 1 else f"started, attempt {facts['attempt']}",
     "node.progress": lambda facts: str(facts.get("message", "")),
     "llm.called": lambda facts: f"asked {facts.get('model')}: {_took(facts)}",
+    "tool.called": lambda facts: f"called {facts.get('tool')}: {_ended(facts)}",
     "node.waiting": lambda facts: f"waits for {_waited_for(facts)}",
     "node.retrying": lambda facts: f"{_what_follows(facts)} in {facts.get('delay', 0):.1f} s: {_message(facts)}",
     "node.completed": lambda _: "completed",
@@ -65,6 +66,13 @@ def _took(facts: Facts) -> str:
     tokens = f"{facts.get('input_tokens', 0):,} tokens in, {facts.get('output_tokens', 0):,} out"
     cost = facts.get("cost_micro_usd") or 0
     return f"{tokens}, ${usd(cost)}" if cost else tokens
+
+
+def _ended(facts: Facts) -> str:
+    """How a call of a tool ended."""
+    seconds = f"{facts.get('seconds', 0):.1f} s"
+    error = facts.get("error")
+    return f"{facts.get('outcome')} after {seconds}, {error}" if error else f"answered in {seconds}"
 
 
 def _what_follows(facts: Facts) -> str:

@@ -62,7 +62,7 @@ class NodeRunView(BaseModel):
 
 
 class RunView(BaseModel):
-    """A run in a list."""
+    """A run in a list; of `unpriced_calls` nobody knows the price, and they are missing in its cost."""
 
     id: UUID
     workflow: str
@@ -79,6 +79,8 @@ class RunView(BaseModel):
     finished_at: datetime | None
     duration_ms: int | None
     cost_usd: float
+    cost_micro_usd: int
+    unpriced_calls: int
     tokens: int
     parent: UUID | None
     forked_from: UUID | None
@@ -92,6 +94,7 @@ class RunUsage(BaseModel):
     """What the run's calls of language models came to; those of runs that it started are theirs."""
 
     calls: int
+    unpriced: int
     input_tokens: int
     output_tokens: int
     cost_usd: str
@@ -170,11 +173,9 @@ class ApprovalView(BaseModel):
 
 def run_view(run: Run) -> dict[str, JSON]:
     """A run in a list."""
-    cost, tokens = getattr(run, "usage_cost", None), getattr(run, "usage_tokens", None)
-    if cost is None or tokens is None:  # a run by itself
-        sums = usage.of_run(run.pk)
-        cost, tokens = sums.cost_micro_usd, sums.tokens
-    return RunView(**_columns(run), **_spent(cost, tokens)).model_dump(mode="json")
+    summed = [getattr(run, name) for name in ("usage_cost", "usage_tokens", "usage_unpriced") if hasattr(run, name)]
+    spent = _spent(*summed) if summed else _spent_in(usage.of_run(run.pk))  # a run by itself has no sums
+    return RunView(**_columns(run), **spent).model_dump(mode="json")
 
 
 def started_run(run: Run) -> dict[str, JSON]:
@@ -200,9 +201,9 @@ def run_detail(run: Run, *, fields: Collection[str] = (), every_node: bool = Fal
     """
     wanted = set(fields or RunDetail.model_fields)
     parts = _columns(run) | {"nodes_url": f"/v1/runs/{run.pk}/nodes"}
-    if wanted & {"usage", "cost_usd", "tokens"}:
+    if wanted & {"usage", *_SPENT}:
         sums = usage.of_run(run.pk)
-        parts |= _spent(sums.cost_micro_usd, sums.tokens) | {"usage": _usage_view(sums)}
+        parts |= _spent_in(sums) | {"usage": _usage_view(sums)}
     if wanted & {"input", "output"}:
         parts["input"], parts["output"] = read_values(run.organization_id, [run.input, run.output])
     if "context" in wanted:
@@ -313,12 +314,19 @@ def _columns(run: Run) -> dict[str, Any]:
     }
 
 
-def _spent(cost_micro_usd: int, tokens: int) -> dict[str, Any]:
-    return {"cost_usd": float(decimal_of(cost_micro_usd)), "tokens": tokens}
+_SPENT = ("cost_usd", "cost_micro_usd", "unpriced_calls", "tokens")
+
+
+def _spent(cost_micro_usd: int, tokens: int, unpriced: int) -> dict[str, Any]:
+    return dict(zip(_SPENT, (float(decimal_of(cost_micro_usd)), cost_micro_usd, unpriced, tokens), strict=True))
+
+
+def _spent_in(sums: Sums) -> dict[str, Any]:
+    return _spent(sums.cost_micro_usd, sums.tokens, sums.unpriced)
 
 
 def _usage_view(sums: Sums) -> RunUsage:
-    names = ("calls", "input_tokens", "output_tokens")
+    names = ("calls", "unpriced", "input_tokens", "output_tokens")
     figures = {name: getattr(sums, name) for name in names}
     return RunUsage.model_validate(figures | amounts(cost=sums.cost_micro_usd))
 

@@ -1,35 +1,20 @@
 """A run as spans, in the shape of OpenTelemetry."""
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
 
 from apps.common.json import JSON
-from apps.integrations.language_models.records import STEP
-from apps.observability.models import Usage
 from apps.observability.selectors import usage
 from apps.workflows import selectors
-from apps.workflows.models import Attempt, JournalEntry, NodeRun, Run
+from apps.workflows.engine.spec import AgentNode
+from apps.workflows.models import Attempt, NodeRun, Run
 from apps.workflows.nodes.registry import type_of
-
-
-class SpanView(BaseModel):
-    """One span; ids are those of W3C Trace Context."""
-
-    trace_id: str
-    span_id: str
-    parent_span_id: str | None
-    name: str
-    kind: str
-    start_time: datetime | None
-    end_time: datetime | None
-    status: str
-    attributes: dict[str, Any]
+from apps.workflows.serializers.call_spans import Calls, calls_of, spans_of, spent
+from apps.workflows.serializers.spans import SpanView, code_of, new_span
+from apps.workflows.services.compiled import compiled_version
 
 
 class TraceView(BaseModel):
@@ -41,131 +26,93 @@ class TraceView(BaseModel):
 
 def trace_of(run: Run) -> dict[str, JSON]:
     """The spans of a run."""
-    trace = run.pk.hex
-    root = _span(trace, str(run.pk), None, f"run {run.name}", run.started_at, run.finished_at, run.status)
-    root.attributes = {
+    root = _run_span(run)
+    calls = calls_of(run)
+    agents = _agents(run)
+    spans = [root]
+    for node in selectors.node_runs(run).order_by("created_at", "id"):
+        own = _node_span(root, node, agents.get(node.node))
+        spans += [own, *_within(own, node, calls[node.pk])]
+    return TraceView(trace_id=root.trace_id, spans=spans).model_dump(mode="json")
+
+
+def _within(own: SpanView, node: NodeRun, calls: Calls) -> list[SpanView]:
+    """The attempts of a node run, and what was called in them."""
+    attempts = [_attempt_span(own, one, number) for number, one in enumerate(node.attempts.all(), start=1)]
+
+    def parent_at(moment: datetime | None) -> str:
+        return _under_way(attempts, moment) or own.span_id
+
+    return [*attempts, *spans_of(calls, own.trace_id, parent_at)]
+
+
+def _under_way(attempts: Sequence[SpanView], moment: datetime | None) -> str | None:
+    """The last attempt that had begun at a time; without one the last of all."""
+    begun = [one for one in attempts if moment is None or (one.start_time is not None and one.start_time <= moment)]
+    return begun[-1].span_id if begun else next((one.span_id for one in attempts), None)
+
+
+def _run_span(run: Run) -> SpanView:
+    attributes: dict[str, Any] = {
         "orchestra.run.id": str(run.pk),
         "orchestra.workflow.name": run.name,
         "orchestra.trigger": run.trigger,
+        "error.type": code_of(run.error),
     }
-    spans = [root]
-    nodes = list(selectors.node_runs(run).order_by("created_at", "id"))
-    journal, questions = _journal(run), _questions(run)
-    if questions:
-        root.attributes |= _tokens(usage.of_run(run.pk))
-    for node in nodes:
-        spans += _node_spans(trace, root, node, journal[node.pk], questions[node.pk])
-    return TraceView(trace_id=trace, spans=spans).model_dump(mode="json")
-
-
-def _node_spans(
-    trace: str, root: SpanView, node: NodeRun, journal: Sequence[JournalEntry], questions: Sequence[Usage]
-) -> list[SpanView]:
-    own = _span(trace, str(node.pk), root.span_id, f"node {node.node}", node.started_at, node.finished_at, node.status)
-    own.attributes = {
-        "orchestra.node.name": node.node,
-        "orchestra.node.type": type_of(node.handler),
-        "orchestra.node.visit": node.visit,
-    }
-    if node.index >= 0:
-        own.attributes["orchestra.node.index"] = node.index
-    if type_of(node.handler) == "agent":
-        own.attributes["gen_ai.operation.name"] = "invoke_agent"
-    attempts = [
-        _attempt_span(trace, own, attempt, number) for number, attempt in enumerate(node.attempts.all(), start=1)
-    ]
-    parent = attempts[-1] if attempts else own
-    by_number = {attempt.attributes["orchestra.attempt.number"]: attempt for attempt in attempts}
-    asked = [_model_span(trace, by_number.get(question.attempt, parent), question) for question in questions]
-    # What the journal has of a model is the same call; it stands for it where nothing was counted.
-    steps = [entry for entry in journal if not (questions and entry.name.startswith(STEP))]
-    return [own, *attempts, *asked, *(_call_span(trace, parent, entry) for entry in steps)]
-
-
-def _attempt_span(trace: str, node: SpanView, attempt: Attempt, number: int) -> SpanView:
-    key = f"{attempt.node_run_id}:{attempt.fence}"
-    span = _span(trace, key, node.span_id, f"attempt {number}", attempt.started_at, attempt.ended_at, attempt.outcome)
-    span.attributes = {"orchestra.attempt.number": number, "orchestra.worker.id": str(attempt.worker)}
-    return span
-
-
-def _model_span(trace: str, attempt: SpanView, call: Usage) -> SpanView:
-    """A question to a model, with the attributes that OpenTelemetry has for it, and none of what was said.
-
-    https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
-    """
-    began, took = call.created_at, call.total_ms
-    ended = None if took is None else began + timedelta(milliseconds=took)
-    status = "completed" if call.outcome in {Usage.Outcome.ANSWERED, Usage.Outcome.CACHED} else call.outcome
-    span = _span(trace, f"usage:{call.pk}", attempt.span_id, f"chat {call.model}", began, ended, status)
-    span.kind = "CLIENT"
-    provider, _, served = call.served_by.partition("/")
-    known = {
-        "gen_ai.provider.name": provider,
-        "gen_ai.response.model": served,
-        "error.type": call.error,
-        "orchestra.first_token_ms": call.first_token_ms,
-    }
-    span.attributes = {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.request.model": call.model,
-        "orchestra.model.outcome": call.outcome,
-        **_tokens(call),
-        **{name: value for name, value in known.items() if value not in {None, ""}},
-    }
-    if not call.is_priced:
-        del span.attributes["orchestra.cost.micro_usd"]
-    return span
-
-
-def _tokens(counted: Usage | usage.Sums) -> dict[str, int]:
-    """What calls took: tokens, and money in millionths of a dollar."""
-    return {
-        "gen_ai.usage.input_tokens": counted.input_tokens,
-        "gen_ai.usage.cache_read.input_tokens": counted.cached_tokens,
-        "gen_ai.usage.output_tokens": counted.output_tokens,
-        "gen_ai.usage.reasoning.output_tokens": counted.reasoning_tokens,
-        "orchestra.cost.micro_usd": counted.cost_micro_usd,
-    }
-
-
-def _call_span(trace: str, attempt: SpanView, entry: JournalEntry) -> SpanView:
-    """A step that an agent recorded; a tool call is named for its tool."""
-    kind, _, name = entry.name.partition(":")
-    is_tool = kind == "tool" and name
-    label = f"execute_tool {name}" if is_tool else f"step {entry.name}"
-    span = _span(trace, f"journal:{entry.pk}", attempt.span_id, label, entry.started_at, entry.created_at, "completed")
-    span.attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name} if is_tool else {}
-    return span
-
-
-def _journal(run: Run) -> Mapping[UUID, list[JournalEntry]]:
-    found: dict[UUID, list[JournalEntry]] = defaultdict(list)
-    for entry in JournalEntry.objects.filter(node_run__run=run).order_by("position"):
-        found[entry.node_run_id].append(entry)
-    return found
-
-
-def _questions(run: Run) -> Mapping[UUID | None, list[Usage]]:
-    """The calls of models, by node run."""
-    found: dict[UUID | None, list[Usage]] = defaultdict(list)
-    for call in usage.calls(run=run.pk).order_by("created_at", "id"):
-        found[call.node_run_id].append(call)
-    return found
-
-
-def _span(  # noqa: PLR0917 - what a span is made of
-    trace: str, key: str, parent: str | None, name: str, start: datetime | None, end: datetime | None, status: str
-) -> SpanView:
-    outcome = {"completed": "OK", "failed": "ERROR", "timeout": "ERROR", "lost": "ERROR"}.get(status, "UNSET")
-    return SpanView(
-        trace_id=trace,
-        span_id=hashlib.sha256(key.encode()).hexdigest()[:16],
-        parent_span_id=parent,
-        name=name,
-        kind="INTERNAL",
-        start_time=start,
-        end_time=end,
-        status=outcome,
-        attributes={},
+    sums = usage.of_run(run.pk)
+    if sums.calls:
+        attributes |= spent(sums, is_priced=not sums.unpriced)
+    return new_span(
+        str(run.pk),
+        f"run {run.name}",
+        trace=run.pk.hex,
+        parent=None,
+        times=(run.started_at, run.finished_at),
+        status=run.status,
+        attributes=attributes,
     )
+
+
+def _node_span(root: SpanView, node: NodeRun, agent: str | None) -> SpanView:
+    is_agent = type_of(node.handler) == "agent"
+    return new_span(
+        str(node.pk),
+        f"node {node.node}",
+        trace=root.trace_id,
+        parent=root.span_id,
+        times=(node.started_at, node.finished_at),
+        status=node.status,
+        attributes={
+            "orchestra.node.name": node.node,
+            "orchestra.node.type": type_of(node.handler),
+            "orchestra.node.visit": node.visit,
+            "orchestra.node.index": node.index if node.index >= 0 else None,
+            "gen_ai.operation.name": "invoke_agent" if is_agent else None,
+            "gen_ai.agent.name": agent if is_agent else None,
+            "error.type": code_of(node.error) if node.status != "completed" else None,
+        },
+    )
+
+
+def _attempt_span(node: SpanView, attempt: Attempt, number: int) -> SpanView:
+    return new_span(
+        f"{attempt.node_run_id}:{attempt.fence}",
+        f"attempt {number}",
+        trace=node.trace_id,
+        parent=node.span_id,
+        times=(attempt.started_at, attempt.ended_at),
+        status=attempt.outcome,
+        attributes={
+            "orchestra.attempt.number": number,
+            "orchestra.attempt.outcome": attempt.outcome or None,
+            "orchestra.worker.id": str(attempt.worker),
+            "error.type": code_of(attempt.error),
+        },
+    )
+
+
+def _agents(run: Run) -> dict[str, str]:
+    """The agents that nodes name; a node that asks for a capability names none."""
+    nodes = compiled_version(run.version_id).nodes
+    specs = {node.name: node.body.spec if node.body else node.spec for node in nodes}
+    return {name: spec.agent for name, spec in specs.items() if isinstance(spec, AgentNode) and spec.agent}

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 from uuid import UUID
@@ -35,15 +36,16 @@ from apps.workflows.nodes.base import (
 from apps.workflows.services import circuits, effects
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.admission import Admission
-from apps.workflows.services.effects import Step
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.model_calls import ask_for
 from apps.workflows.services.offered_workflows import check_child, outcome_of_child
+from apps.workflows.services.told import Told, telling_of_tool, told_of_model
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import journal, progress, workers
 from apps.workflows.store.database import look
 from apps.workflows.store.effects import Call, key_of
-from apps.workflows.store.rows import EventRow, NodeRow
+from apps.workflows.store.journal import Step
+from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import read_value
 
 STEPS_OF_AN_AGENT = 100_000  # no agent takes more; each that works at a visit counts its steps from a place of its own
@@ -66,7 +68,7 @@ class AttemptContext(NodeContext):
         self._recorded: dict[int, tuple[str, JSON]] | None = None
         self._position = 0
         self._report: dict[str, Any] | None = None
-        self._calls_told: list[dict[str, Any]] = []  # of language models
+        self._told: list[Told] = []
         self._deferred: Deferred | None = None  # a call cannot be made now: the attempt is over, whatever its code does
         self._retries = row.attempt > 1 and (row.error or {}).get("code") != "circuit_open"  # that call never went out
         self._under_way: set[asyncio.Future[None]] = set()  # async calls
@@ -75,48 +77,48 @@ class AttemptContext(NodeContext):
 
     def step(self, name: str, fn: Callable[..., Any], *args: Any) -> Any:
         """See Context.step."""
-        position = self._next_position()
-        known, result = self._recorded_step(position, name)
-        return result if known else self._record(position, name, fn(*args))
+        step = self._next_step(name)
+        known, result = self._recorded_step(step)
+        return result if known else self._record(step, fn(*args))
 
     async def astep(self, name: str, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """See Context.astep."""
-        position = self._next_position()
-        known, result = await self._arecorded_step(position, name)
+        step = self._next_step(name)
+        known, result = await self._arecorded_step(step)
         if known:
             return result
         made = await fn(*args)
-        return await on_thread(self._record, position, name, made)
+        return await on_thread(self._record, step, made)
 
-    def _next_position(self) -> int:
+    def _next_step(self, name: str) -> Step:
         # Here and not on a thread: steps that run beside each other are numbered in the order they were called in.
         self._position += 1
-        return self._position - 1
+        return Step(self._position - 1, name)
 
-    def _recorded_step(self, position: int, name: str) -> tuple[bool, JSON]:
+    def _recorded_step(self, step: Step) -> tuple[bool, JSON]:
         self.check_cancelled()
         self._check_deferred()
         if self._recorded is None:
             self._recorded = journal.read(self.row.organization_id, self.row.id)
             release_connection()
-        if position not in self._recorded:
+        if step.position not in self._recorded:
             return False, None
-        recorded, result = self._recorded[position]
-        if recorded != name[:200]:
-            was = f"Step {position + 1} was '{recorded}' in an earlier attempt and is '{name}' now"
+        recorded, result = self._recorded[step.position]
+        if recorded != step.name[:200]:
+            was = f"Step {step.position + 1} was '{recorded}' in an earlier attempt and is '{step.name}' now"
             raise RuntimeError(f"{was}; steps are made in the same order every time.")
         return True, result
 
-    async def _arecorded_step(self, position: int, name: str) -> tuple[bool, JSON]:
+    async def _arecorded_step(self, step: Step) -> tuple[bool, JSON]:
         try:
-            return await on_thread(self._recorded_step, position, name)
+            return await on_thread(self._recorded_step, step)
         except Deferred:
             await self._end_of_calls()
             raise
 
-    def _record(self, position: int, name: str, result: JSON) -> JSON:
+    def _record(self, step: Step, result: JSON) -> JSON:
         try:
-            if not journal.write(self.row, position=position, name=name, result=result):
+            if not journal.write(self.row, step, result):
                 raise Cancelled("The attempt was given up while it ran.")
         finally:
             release_connection()  # there are more slots than connections, and what comes next may take its time
@@ -128,17 +130,8 @@ class AttemptContext(NodeContext):
             record = await ask_for(self.row, self.agent, request, known)
         except Deferred as deferred:
             await self._give_up(deferred)
-        self._tell_of_call(record)
+        self._told.append(told_of_model(record))
         return record
-
-    def _tell_of_call(self, record: JSON) -> None:
-        self._calls_told.append(
-            {
-                "model": record["model"],
-                "seconds": record["seconds"],
-                **{name: record["usage"][name] for name in ("input_tokens", "output_tokens", "cost_micro_usd")},
-            }
-        )
 
     async def aask_person(self, message: str, payload: JSON, assignees: Sequence[str] = ()) -> Decision:
         """See Context.aask_person: the node waits, and what it has done so far is not done again."""
@@ -156,19 +149,19 @@ class AttemptContext(NodeContext):
         return ended["output"]
 
     async def _news(
-        self, step: str, subject: JSON, request: ApprovalRequest | ChildRequest, read: Callable[[Any], JSON]
+        self, name: str, subject: JSON, request: ApprovalRequest | ChildRequest, read: Callable[[Any], JSON]
     ) -> JSON:
         """What came of a request, out of the journal or of what the node was told when it stopped waiting."""
-        position = self._next_position()
-        known, result = await self._arecorded_step(position, step)
+        step = self._next_step(name)
+        known, result = await self._arecorded_step(step)
         if known:
             return result
-        digest = hashlib.sha256(dumps([position, subject])).hexdigest()
+        digest = hashlib.sha256(dumps([step.position, subject])).hexdigest()
         news = self.row.state.get("news") or {}
         if news.get("digest") != digest:
             await self._give_up(NeedsNews(request, digest))
         told = {name: value for name, value in news.items() if name != "digest"}
-        return await on_thread(lambda: self._record(position, step, read(told)))
+        return await on_thread(lambda: self._record(replace(step, began=None), read(told)))
 
     async def _give_up(self, deferred: Deferred) -> NoReturn:
         """Ends the attempt, when the calls beside this one have ended."""
@@ -230,24 +223,23 @@ class AttemptContext(NodeContext):
         if told and self.leases.is_wanted(self.row):
             act_on_run(self.row.run_id, partial(self._tell, told), memory=self.leases.memory)
 
-    def told(self) -> list[EventRow]:
-        """Gives the events that are not written yet, and forgets them."""
-        calls, self._calls_told = self._calls_told, []
+    def told(self) -> list[Told]:
+        """Gives what is not written yet, and forgets it."""
+        told, self._told = self._told, []
         report, self._report = self._report, None
-        reports = [EventRow("node.progress", self.row, report)] if report else []
-        return [*(EventRow("llm.called", self.row, call) for call in calls), *reports]
+        return [*told, Told("node.progress", report)] if report else told
 
     def _holds(self) -> bool:
         """Whether nobody has taken the node over, by the row and not by what this process believes."""
         with look() as tx:
             return self.row.id in workers.still_held(tx, {self.row.id: self.row.fence})
 
-    def _tell(self, told: list[EventRow], transition: Transition) -> None:
+    def _tell(self, told: list[Told], transition: Transition) -> None:
         transition.read([self.row.id])
         current = transition.rows[self.row.id]
         if current.fence == self.row.fence and current.status is NodeStatus.RUNNING:
-            for event in told:
-                transition.tell(event.type, current, **event.data)
+            for one in told:
+                transition.tell(one.type, current, **one.facts_at(transition.run.now))
 
     # ---- effects ----------------------------------------------------------------------------------
 
@@ -273,8 +265,8 @@ class AttemptContext(NodeContext):
         return None if known is None else Completed(known.result)
 
     def _make_call(self, call: int, name: str, given: JSON) -> JSON:
-        step = Step(self._next_position(), f"tool:{name}")
-        known, result = self._recorded_step(step.position, step.name)
+        step = self._next_step(f"tool:{name}")
+        known, result = self._recorded_step(step)
         if known:
             return result
         tool_ctx, admission = self.tool_context(call), self._admission(name, given)
@@ -283,14 +275,20 @@ class AttemptContext(NodeContext):
         planned = self._planned_call(call, name, given)
         with self._admitted(admission):
             if planned is None:
-                return self._record(step.position, step.name, invoke())
+                return self._record(step, invoke())
             return effects.make_call(planned, invoke, look_up, step)
 
-    async def _make_call_async(self, call: int, name: str, given: JSON) -> JSON:
-        step = Step(self._next_position(), f"tool:{name}")
-        known, result = await self._arecorded_step(step.position, step.name)
+    async def _make_call_async(self, call: int, name: str, given: JSON, call_id: str) -> JSON:
+        step = self._next_step(f"tool:{name}")
+        known, result = await self._arecorded_step(step)
         if known:
             return result
+        if not call_id:
+            return await self._make_new_call(call, name, given, step)
+        with telling_of_tool(self._told, tool=name, call_id=call_id, step=step.position, call=call):
+            return await self._make_new_call(call, name, given, step)
+
+    async def _make_new_call(self, call: int, name: str, given: JSON, step: Step) -> JSON:
         tool_ctx, admission = self.tool_context(call), await on_thread(self._admission, name, given)
         ainvoke = partial(tools.ainvoke, name, given, tool_ctx)
         invoke = circuits.through_async(circuits.shared, admission.circuit, ainvoke, on_thread)
@@ -298,7 +296,7 @@ class AttemptContext(NodeContext):
         planned = await on_thread(self._planned_call, call, name, given)
         async with self._admitted_async(admission):
             if planned is None:
-                return await on_thread(self._record, step.position, step.name, await invoke())
+                return await on_thread(self._record, step, await invoke())
             return await effects.make_call_async(planned, invoke, look_up, step, on_thread)
 
     def _admission(self, name: str, given: JSON) -> Admission:

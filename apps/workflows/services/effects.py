@@ -31,6 +31,7 @@ from apps.workflows.services.raised import EXPECTED, error_of
 from apps.workflows.store import effects, journal
 from apps.workflows.store.database import MANY_TRIES, Transaction, patiently, transaction
 from apps.workflows.store.effects import Call, Found
+from apps.workflows.store.journal import Step
 from apps.workflows.store.rows import NodeRow
 from apps.workflows.store.values import Packer
 
@@ -40,14 +41,6 @@ _PREVIEW_CHARACTERS = 500
 
 State = Effect.State
 OnUnknown = Effect.OnUnknown
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The place of an agent's call in its journal."""
-
-    position: int
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +151,7 @@ def confirm(call: Call, result: JSON, step: Step | None = None) -> JSON:
         with transaction() as tx:
             packer.write(tx)
             kept = effects.settle(tx, call, state=State.CONFIRMED, result=text)
-            return kept and (step is None or journal.add(tx, call.row, step.position, step.name, text))
+            return kept and (step is None or journal.add(tx, call.row, step, text))
 
     try:
         kept = _patiently(keep)
@@ -174,7 +167,7 @@ def confirm(call: Call, result: JSON, step: Step | None = None) -> JSON:
 
 def take_over(call: Call, known: Answer, step: Step) -> JSON:
     """Records the result that an earlier attempt has got as this attempt's step, and gives it."""
-    if not journal.write(call.row, position=step.position, name=step.name, result=known.result):
+    if not journal.write(call.row, step, known.result):
         raise _fenced_off()
     return known.result
 

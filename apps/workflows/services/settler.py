@@ -21,10 +21,11 @@ from apps.workflows.nodes.registry import served
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.raised import internal_error
+from apps.workflows.services.told import Told
 from apps.workflows.services.transition.consequences import Consequences
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store.database import MANY_TRIES, TRANSIENT
-from apps.workflows.store.rows import EventRow, NodeRow
+from apps.workflows.store.rows import NodeRow
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ class Claim:
 
     row: NodeRow
     version: UUID
-    told: list[EventRow] = field(default_factory=list, compare=False)  # events, which come before its result
+    told: list[Told] = field(default_factory=list, compare=False)  # events, which come before its result
 
 
 @dataclass
@@ -179,8 +180,8 @@ def _work_in(transition: Transition, row: NodeRow, news: News, leases: Leases) -
             transition.take(row)
     elif news.outcome is not None and _accepts(row, news.claim.row):
         row.status, row.attempt = NodeStatus.RUNNING, news.claim.row.attempt  # it may have been taken back
-        for event in news.claim.told:
-            transition.tell(event.type, row, **event.data)
+        for told in news.claim.told:
+            transition.tell(told.type, row, **told.facts_at(transition.run.now))
         transition.bring(row, news.outcome)
 
 

@@ -1,5 +1,7 @@
 """What an agent has finished inside one visit of a node, so that a new attempt does not do it again."""
 
+import time
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from apps.common.json import JSON
@@ -11,11 +13,27 @@ _READ = "select position, name, result from workflows_journalentry where node_ru
 # The lock makes a claim by another worker wait until the entry is there for it to read, and makes this wait until
 # such a claim is there to see.
 _WRITE = """
-insert into workflows_journalentry (node_run_id, position, name, result)
-select id, %(position)s, %(name)s, %(result)s from workflows_noderun
-where id = %(node_run)s and fence = %(fence)s and status in ('running', 'queued') for share
+insert into workflows_journalentry (node_run_id, position, name, result, started_at)
+select id, %(position)s, %(name)s, %(result)s,
+    coalesce(now() - make_interval(secs => %(took)s::float8),
+        (select max(ended_at) from workflows_attempt where node_run_id = %(node_run)s and outcome = 'waiting'))
+from workflows_noderun where id = %(node_run)s and fence = %(fence)s and status in ('running', 'queued') for share
 on conflict (node_run_id, position) do update set name = excluded.name returning position
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that an agent does: its place in the journal, and when it began by the clock of this process."""
+
+    position: int
+    name: str
+    began: float | None = field(default_factory=time.monotonic)  # None: in an earlier attempt, which waited for it
+
+    @property
+    def took(self) -> float | None:
+        """Its seconds until now, where it began in this attempt."""
+        return None if self.began is None else time.monotonic() - self.began
 
 
 def read(organization: UUID, node_run: UUID) -> dict[int, tuple[str, JSON]]:
@@ -30,7 +48,7 @@ def read(organization: UUID, node_run: UUID) -> dict[int, tuple[str, JSON]]:
     return patiently(look, tries=MANY_TRIES)
 
 
-def write(row: NodeRow, *, position: int, name: str, result: JSON) -> bool:
+def write(row: NodeRow, step: Step, result: JSON) -> bool:
     """Records a step's result; False when the attempt has been fenced off and may not write any more."""
 
     def record() -> bool:
@@ -38,12 +56,12 @@ def write(row: NodeRow, *, position: int, name: str, result: JSON) -> bool:
         text = packer.pack(result)
         with transaction() as tx:
             packer.write(tx)
-            return add(tx, row, position, name, text)
+            return add(tx, row, step, text)
 
     return patiently(record, tries=MANY_TRIES)
 
 
-def add(tx: Transaction, row: NodeRow, position: int, name: str, text: str) -> bool:
+def add(tx: Transaction, row: NodeRow, step: Step, text: str) -> bool:
     """Does the same inside a transaction, with a result that has been packed."""
-    values = {"position": position, "name": name[:200], "result": text}
+    values = {"position": step.position, "name": step.name[:200], "result": text, "took": step.took}
     return tx.value(_WRITE, node_run=row.id, fence=row.fence, **values) is not None

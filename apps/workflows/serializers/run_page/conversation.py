@@ -1,6 +1,6 @@
 """What was said to a language model and what it answered, out of the records in a visit's journal.
 
-Calls that gave no answer are in no journal; they come from what was noted of the cost.
+The calls by which that came about, also those without an answer, come from what was noted of their cost.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ from typing import Any
 from apps.common.json import dumps
 from apps.integrations.language_models import STEP
 from apps.observability.models import Usage
-from apps.observability.selectors.usage import unanswered
+from apps.observability.selectors.usage import of_node_run
 from apps.workflows.models import NodeRun, Run
 from apps.workflows.store import journal
 
 LONGEST = 20_000  # characters of a contribution on the page; the rest is in the node's input and output
-MOST_UNANSWERED = 50
+MOST_CALLS = 100  # on the page; under Usage are all of them
 ENDINGS = {  # why an answer is no longer; one that is complete says nothing
     "length": "It ends here because it has reached its longest length: raise max_tokens.",
     "filter": "The provider held the rest of it back.",
@@ -44,6 +44,45 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A model that was to answer and did not: why, and how many seconds it was tried."""
+
+    model: str
+    code: str
+    seconds: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a model, whether it was answered or not."""
+
+    noted: Usage
+    passed_over: Sequence[PassedOver]
+
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether there is an answer, from the model or from the cache."""
+        return self.noted.outcome in {Usage.Outcome.ANSWERED, Usage.Outcome.CACHED}
+
+    @property
+    def look(self) -> str:
+        """Give the status whose look its outcome has."""
+        looks = {Usage.Outcome.UNDER_WAY: "running", Usage.Outcome.LOST: "cancelled", Usage.Outcome.FAILED: "failed"}
+        return looks.get(Usage.Outcome(self.noted.outcome), "completed")
+
+    @property
+    def seconds(self) -> float | None:
+        """Give how long it took."""
+        return _seconds(self.noted.total_ms)
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """Give how long it took until its answer began."""
+        return _seconds(self.noted.first_token_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """One contribution: who spoke, what, and for an answer what it took."""
 
@@ -53,7 +92,7 @@ class Said:
     tools: Sequence[ToolUse] = ()
     model: str = ""
     served_by: str = ""
-    passed_over: Sequence[tuple[str, str]] = ()  # models that were asked before, and why they did not answer
+    passed_over: Sequence[PassedOver] = ()
     is_cached: bool = False
     seconds: float | None = None
     first_token_seconds: float | None = None
@@ -73,15 +112,20 @@ class Conversation:
     said: Sequence[Said]
     models: Sequence[str]
     is_demo: bool
-    calls: int
+    answers: int
     seconds: float
     input_tokens: int
     output_tokens: int
     cost_micro_usd: int
     unpriced: int
-    unanswered: Sequence[Usage]
+    calls: Sequence[Call]
     options: str = ""
     tools: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def unanswered(self) -> int:
+        """Count the calls that have ended without an answer."""
+        return sum(not call.is_answered and call.look != "running" for call in self.calls)
 
 
 def conversation_of(run: Run, found: NodeRun) -> Conversation:
@@ -94,16 +138,28 @@ def conversation_of(run: Run, found: NodeRun) -> Conversation:
         said=said,
         models=list(dict.fromkeys(record["model"] for record in records)),
         is_demo=any(record["is_demo"] for record in records),
-        calls=len(records),
+        answers=len(records),
         seconds=sum(record["seconds"] for record in records),
         input_tokens=sum(one.took.input_tokens for one in said if not one.is_cached),
         output_tokens=sum(one.took.output_tokens for one in said if not one.is_cached),
         cost_micro_usd=sum(one.took.cost_micro_usd for one in said),
         unpriced=sum(not one.took.is_priced for one in said if not one.is_cached),
-        unanswered=list(unanswered(run.pk, found.pk)[:MOST_UNANSWERED]),
+        calls=[_call(call) for call in of_node_run(run.pk, found.pk)[:MOST_CALLS]],
         options=dumps(options).decode() if options else "",
         tools=records[0].get("tools", ()) if records else (),
     )
+
+
+def _call(noted: Usage) -> Call:
+    return Call(noted, [_passed_over(one) for one in noted.passed_over])
+
+
+def _passed_over(one: Mapping[str, Any]) -> PassedOver:
+    return PassedOver(one["model"], one.get("code", ""), _seconds(one.get("ms")), one.get("reason", ""))
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _said(records: Sequence[Mapping[str, Any]]) -> Iterator[Said]:
@@ -128,7 +184,7 @@ def _answer(record: Mapping[str, Any], results: Mapping[str, str]) -> Said:
         tools=[_tool_use(call, results) for call in reply.get("tool_calls", ())],
         model=record["model"],
         served_by=record.get("served_by", ""),
-        passed_over=[(one["model"], one["reason"]) for one in record.get("passed_over", ())],
+        passed_over=[_passed_over(one) for one in record.get("passed_over", ())],
         is_cached=record.get("is_cached", False),
         seconds=record["seconds"],
         first_token_seconds=record.get("first_token_seconds"),

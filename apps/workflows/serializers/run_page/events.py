@@ -23,6 +23,7 @@ _ICONS = {
     "node.retrying": "status-retrying",
     "node.progress": "info",
     "llm.called": "bot",
+    "tool.called": "wrench",
     "edge.taken": "arrow-right",
     "context.changed": "pencil",
 }

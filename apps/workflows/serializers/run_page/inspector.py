@@ -12,7 +12,7 @@ from apps.agents.models import AgentDecision
 from apps.common.json import JSON, dumps
 from apps.integrations import language_models
 from apps.observability.models import LogLine
-from apps.observability.selectors.usage import unanswered
+from apps.observability.selectors.usage import of_node_run
 from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
@@ -178,7 +178,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": (result, None)}
     if count := items.count():
         tabs = {"items": ("Items", count)} | tabs
-    if any(step.name.startswith(language_models.STEP) for step in steps) or unanswered(run.pk, found.pk).exists():
+    if any(step.name.startswith(language_models.STEP) for step in steps) or of_node_run(run.pk, found.pk).exists():
         tabs["model"] = ("Model", None)
     if chosen:
         tabs["agent"] = ("Why this agent", None)
