@@ -159,8 +159,8 @@ def test_a_new_model_is_offered_to_run_the_demo_with_until_a_run_has_asked_it(br
 
     assert "smart is the default." in before
     assert "Five agents at work on smart" in before
-    assert "Run the demo again with smart" not in before, "it has not been run yet"
-    assert "Run the demo again with smart" in offered
+    assert "Run the demo again with it" not in before, "it has not been run yet"
+    assert "Run the demo again with it" in offered
     assert "Run the demo again" not in viewer
     assert "smart" not in stranger
     assert "Run the demo again" not in browser.owner.get("/").text
