@@ -31,7 +31,7 @@ from orchestra.access import Access, read_access, write_access
 from orchestra.kept import Kept
 from orchestra.programs import answers, fork_servers, web, worker
 from orchestra.supervisor import Supervisor, Terminal, stop_left_behind
-from orchestra.welcome import welcome
+from orchestra.welcome import has_model, welcome
 
 FIRST_WORD_SECONDS, SILENCE_SECONDS = 1.0, 2.0
 WEB_READY_SECONDS = 120.0
@@ -247,7 +247,7 @@ class Up:
     def show(self, access: Access) -> None:
         """Print where everything is and lines to paste."""
         link = self.sign_in_link(access)
-        for line in welcome(access, link):
+        for line in welcome(access, link, has_model=has_model(self.database_url, access.organization)):
             self.terminal.line(line)
         if self.options.open_browser:
             webbrowser.open(link)

@@ -3,17 +3,32 @@
 import json
 from collections.abc import Iterator
 
+import psycopg
+
 from orchestra.access import Access
 
 READY = "Ctrl-C stops everything and keeps the state."
+NO_MODEL = "A model of your own: on Home, or bin/manage models add openai --default gpt-5-mini"
 HELLO = {
     "definition": {"name": "hello", "nodes": {"greet": {"type": "agent", "agent": "echo", "input": "{{ inputs }}"}}},
     "input": {"text": "Hello"},
 }
 
 
-def welcome(access: Access, link: str) -> Iterator[str]:
-    """Say where everything is, and give lines to paste."""
+_HAS_MODEL = """
+    select 1 from integrations_modelsetting m join accounts_organization o on o.id = m.organization_id
+    where o.slug = %(organization)s and m.is_default
+"""
+
+
+def has_model(database_url: str, organization: str) -> bool:
+    """Tell whether an organization has a default model of its own."""
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(_HAS_MODEL, {"organization": organization}).fetchone() is not None
+
+
+def welcome(access: Access, link: str, *, has_model: bool) -> Iterator[str]:
+    """Say where everything is, and give lines to paste; without a model of one's own, how one gets it."""
     yield from box(
         f"Orchestra is ready: {access.url}",
         "",
@@ -26,6 +41,8 @@ def welcome(access: Access, link: str) -> Iterator[str]:
     )
     yield from curl_lines(access)
     yield ""
+    if not has_model:
+        yield NO_MODEL
     yield READY
 
 

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django_scopes import get_scope, scopes_disabled
 
-from apps.accounts.models import ApiKey, Invitation, Membership, Organization, Role, User
+from apps.accounts.models import ApiKey, Capability, Invitation, Membership, Organization, Role, User
 from apps.common.database import first_row
 from apps.common.errors import NotFound
 from apps.common.selectors import find_by_id
@@ -78,6 +78,12 @@ def keys_made_by(user_id: UUID) -> QuerySet[ApiKey]:
 def members() -> QuerySet[Membership]:
     """Give the members of the organization in scope, by name."""
     return Membership.objects.select_related("user").order_by("user__username")
+
+
+def managers(most: int = 3) -> list[str]:
+    """Give some who may manage the organization in scope, by name: whom others have to ask."""
+    able = [role for role in Role if Capability.MANAGE in role.capabilities]
+    return [one.user.username for one in members().filter(role__in=able)[:most]]
 
 
 def find_member(ref: str | UUID) -> Membership:

@@ -45,6 +45,17 @@ class ProviderForm(forms.Form):
         return sent | ({"base_url": ""} if kind in KINDS and kind != OWN else {})
 
 
+class FirstModelForm(ProviderForm):
+    """A provider with the model that becomes the default."""
+
+    model = forms.CharField(
+        label="Model",
+        max_length=200,
+        widget=forms.TextInput(attrs={**QUIET, "list": "known-models"}),
+        help_text="Every agent that names no model asks this one. You can change it at any time.",
+    )
+
+
 class ProviderChangeForm(forms.Form):
     """Another key, or another address with its key."""
 

@@ -78,7 +78,7 @@ class LiteLLMChat:
             cause = cause.__cause__ or cause.__context__
         status = getattr(error, "status_code", None)
         headers = getattr(error, "litellm_response_headers", None) or {}
-        return refusal(self.name, status if isinstance(status, int) else 500, str(error), headers)
+        return refusal(self.name, status if isinstance(status, int) else 500, str(error), headers, key=self.key)
 
 
 async def _chunks(answer: Any) -> AsyncIterator[Any]:

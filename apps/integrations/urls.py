@@ -5,18 +5,19 @@ from django.urls import path
 from apps.integrations.api import a2a, mcp, tools
 from apps.integrations.api import model_providers as provider_api
 from apps.integrations.api import models as model_api
-from apps.integrations.views import a2a_agents, catalogue, mcp_servers, model_providers, models
+from apps.integrations.views import a2a_agents, catalogue, first_models, mcp_servers, model_providers, models
 
 pages = [
     path("tools", catalogue.catalogue, name="tools"),
     path("tools/<str:name>", catalogue.tool, name="tool"),
     path("settings/models", models.models, name="settings_models"),
+    path("settings/first-model", first_models.begin, name="begin_with_model"),
     path("settings/new-model", models.new_model, name="new_model"),
     path("settings/models/<path:name>/test", models.test_model, name="test_model"),
     path("settings/models/<str:name>/default", models.make_default, name="make_default_model"),
     path("settings/models/<str:name>/remove", models.remove_model, name="remove_model"),
     path("settings/models/<str:name>", models.edit_model, name="edit_model"),
-    path("settings/model-providers/<str:name>/default", models.first_model, name="first_model"),
+    path("settings/model-providers/<str:name>/default", first_models.choose, name="first_model"),
     path("settings/model-providers/<str:name>/remove", model_providers.remove_provider, name="remove_provider"),
     path("settings/model-providers/<str:name>", model_providers.provider, name="model_provider"),
     path("mcp-servers", mcp_servers.servers, name="settings_mcp"),

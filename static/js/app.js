@@ -18,6 +18,13 @@ document.addEventListener("click", (event) => {
   if (target?.tagName === "DIALOG" && !("closedBy" in target)) target.close(); // on the backdrop, in older browsers
 });
 
+// A form whose answer takes its time says that it was sent; a page that comes back from memory waits for nothing.
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("[data-busy]")) event.submitter?.setAttribute("aria-busy", "true");
+});
+
+addEventListener("pageshow", () => document.querySelectorAll("[data-busy] [aria-busy]").forEach((one) => one.removeAttribute("aria-busy")));
+
 document.addEventListener("htmx:configRequest", (event) => {
   if (!SAFE.has(event.detail.verb)) event.detail.headers["X-CSRFToken"] = csrfToken();
 });

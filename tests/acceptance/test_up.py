@@ -30,6 +30,10 @@ def test_the_curl_lines_it_prints_work_when_pasted(orchestra: RunningOrchestra) 
     assert [answer.stdout[0] for answer in answers] == ["2", "2", "2"], answers
 
 
+def test_it_says_how_to_use_a_model_of_ones_own(orchestra: RunningOrchestra) -> None:
+    assert sum("bin/manage models add" in line for line in orchestra.lines) == 1
+
+
 def test_it_is_never_silent_for_long(orchestra: RunningOrchestra) -> None:
     times = [orchestra.started, *orchestra.times]
 

@@ -14,7 +14,7 @@ from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Tabs
 from tests.engine.documents import workflow
 from tests.fixtures import Actor
-from tests.language_models.chat_server import ChatServer, chatting
+from tests.language_models.chat_server import Answer, ChatServer, chatting
 from tests.workflows.engine_room import EngineRoom
 
 KEY = "sk-test-0123456789abcdef"
@@ -55,17 +55,38 @@ def test_a_key_a_default_and_a_test(tabs: Tabs, alice: Actor, server: ChatServer
     page = tabs.open("/settings/models", alice, width=width)
 
     expect(page.get_by_label("Address")).to_be_hidden()
-    page.get_by_label("Provider").select_option(label="Another that speaks OpenAI's protocol")
-    page.get_by_label("Address").fill(server.url)
     page.get_by_role("textbox", name="Key").fill(KEY)
-    page.get_by_role("button", name="Add it").click()
-    page.get_by_label("Default model").fill("llama3.2")
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_label("Provider").select_option(label="Anthropic")
+    expect(page.get_by_role("link", name="console.anthropic.com/settings/keys")).to_be_visible()
+    expect(page.get_by_label("Model", exact=True)).to_have_value("claude-haiku-4-5")
+    page.get_by_label("Provider").select_option(label="Ollama or another OpenAI-compatible")
+    expect(page.get_by_label("Model", exact=True)).to_have_value("")
+    page.get_by_label("Address").fill(server.url)
+    page.get_by_label("Model", exact=True).fill("llama3.2")
+    assert_accessible(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Every agent that names no model asks llama3.2 from now on.")).to_be_visible()
+    assert_accessible(page)
     page.get_by_role("button", name="Test llama3.2").click()
 
     expect(page.get_by_text("own/llama3.2 ·")).to_contain_text("11 tokens in, 7 out · price unknown")
     assert KEY not in page.content()
-    assert server.keys == [f"Bearer {KEY}"]
+    assert server.keys == [f"Bearer {KEY}"] * 2
+    assert_accessible(page)
+
+
+def test_a_key_that_is_refused_says_so_beside_it(tabs: Tabs, alice: Actor, server: ChatServer) -> None:
+    server.answer = lambda _: Answer(status=401, error={"error": {"message": "Incorrect API key provided"}})
+    page = tabs.open("/settings/models?kind=openai_compatible", alice, width=390)
+
+    page.get_by_label("Address").fill(server.url)
+    page.get_by_role("textbox", name="Key").fill(KEY)
+    page.get_by_label("Model", exact=True).fill("llama3.2")
+    page.get_by_role("button", name="Test and use it").click()
+
+    expect(page.get_by_text("does not take this key")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Key")).to_have_value("")
+    expect(page.get_by_label("Address")).to_have_value(server.url)
     assert_accessible(page)
 
 

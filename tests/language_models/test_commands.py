@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from django.core.management.base import CommandError
 from django_scopes import scope
 
 from apps.accounts.models import Organization
+from apps.common.errors import BadRequest, Invalid, NotFound
+from apps.integrations.models import ModelSetting, Secret
 from apps.integrations.services import secrets
 from apps.observability.models import Budget
 from orchestra.doctor import Status, examine
@@ -51,6 +54,126 @@ def test_a_model_is_tested(desk: Desk, server: ChatServer, said: Any) -> None:
     with pytest.raises(CommandError, match="key_refused"):
         said("models", "test", "local/m")
     assert [one.caller for one in desk.usage()] == ["cli"] * 3
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What comes over standard input."""
+
+    def type_in(text: str) -> None:
+        monkeypatch.setattr("sys.stdin", StringIO(text))
+
+    type_in("")
+    return type_in
+
+
+@pytest.fixture
+def own(server: ChatServer, settings: Any) -> list[str]:
+    """The words for a provider that answers."""
+    settings.ORCHESTRA_EGRESS_ALLOW |= {server.address}
+    return ["models", "add", "local", "--kind", "openai_compatible", "--base-url", server.url]
+
+
+def test_a_provider_is_added_with_its_default_model_when_that_answers(
+    desk: Desk, own: list[str], said: Any, typed: Any
+) -> None:
+    lines = said(*own, "--default", "llama3.2").splitlines()
+
+    assert lines == ["Hello", "The provider 'local' is set up, and 'llama3.2' is the default."]
+    assert [one["name"] for one in json.loads(said("models", "list", "--json"))["items"] if one["is_default"]] == [
+        "llama3.2"
+    ]
+    assert [one.caller for one in desk.usage()] == ["cli"]
+
+
+def test_a_key_comes_from_the_environment_or_from_standard_input_and_is_not_printed(
+    desk: Desk, own: list[str], server: ChatServer, said: Any, typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    typed("sk-typed-0123456789wxyz\n")
+
+    named = said(*own, "--key-env", "MY_KEY", "--default", "m", "--json")
+    piped = said("models", "add", "anthropic", "--json")
+    listed = said("models", "providers")
+
+    assert server.keys == [f"Bearer {KEY}"]
+    assert json.loads(named)["provider"]["hint"] == "****cdef"
+    assert json.loads(named)["trial"]["text"] == "Hello"
+    assert json.loads(piped)["provider"]["hint"] == "****wxyz"
+    assert json.loads(piped)["model"] is None
+    assert [line.split()[:2] for line in listed.splitlines()[1:]] == [
+        ["anthropic", "anthropic"],
+        ["local", "openai_compatible"],
+    ]
+    assert KEY not in named + listed
+    assert "sk-typed" not in piped + listed
+
+
+def test_a_key_that_is_missing_or_refused_keeps_nothing(
+    desk: Desk, own: list[str], server: ChatServer, said: Any, typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answer = lambda _: Answer(status=401, error={"error": {"message": "No"}})
+    monkeypatch.setenv("MY_KEY", KEY)
+
+    with pytest.raises(BadRequest, match="NOT_SET"):
+        said(*own, "--key-env", "NOT_SET")
+    with pytest.raises(Invalid, match="OpenAI needs a key"):
+        said("models", "add", "openai")
+    with pytest.raises(Invalid, match="does not take this key"):
+        said(*own, "--key-env", "MY_KEY", "--default", "m")
+
+    assert json.loads(said("models", "providers", "--json")) == {"items": []}
+
+
+def test_a_good_key_stays_and_the_same_again_with_another_model_goes_on(
+    desk: Desk, own: list[str], server: ChatServer, said: Any, typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    server.answer = lambda asked: Answer() if asked["model"] == "m" else Answer(status=404, error={"error": "No"})
+    words = [*own, "--key-env", "MY_KEY", "--default"]
+
+    with pytest.raises(CommandError, match=r"unknown_model.*The provider 'local' is kept"):
+        said(*words, "n")
+    said(*words, "m")
+
+    assert [one["models"] for one in json.loads(said("models", "providers", "--json"))["items"]] == [["m"]]
+
+
+def test_a_default_may_be_set_untested(
+    own: list[str], server: ChatServer, said: Any, typed: Any, in_scope: Any
+) -> None:
+    assert "'m' is the default." in said(*own, "--default", "m", "--untested")
+    assert server.asked == []
+
+
+def test_a_model_or_a_provider_with_its_key_is_removed(
+    desk: Desk, server: ChatServer, organization: Organization, said: Any, typed: Any
+) -> None:
+    provider = desk.provider(server)
+    desk.setting(provider)
+    desk.setting(provider, "quick")
+
+    with pytest.raises(NotFound, match="add --model"):
+        said("models", "remove", "quick", "--yes")
+    with pytest.raises(CommandError, match="Add --yes"):
+        said("models", "remove", "local")
+    said("models", "remove", "quick", "--model", "--yes")
+    (left,) = json.loads(said("models", "providers", "--json"))["items"]
+    said("models", "remove", "local", "--yes")
+
+    assert left["models"] == ["smart"]
+    with scope(organization=organization):
+        assert not Secret.objects.exists()
+        assert not ModelSetting.objects.exists()
+
+
+def test_another_organization_has_none_of_it(charlie: Any, organization: Organization, said: Any, typed: Any) -> None:
+    spent.fill(organization)
+    elsewhere = ["--organization", charlie.organization.slug]
+
+    assert json.loads(said("models", "providers", "--json", *elsewhere)) == {"items": []}
+    with pytest.raises(NotFound):
+        said("models", "remove", "smart", "--model", "--yes", *elsewhere)
 
 
 def test_budgets_are_listed_with_what_is_left(organization: Organization, said: Any) -> None:

@@ -210,6 +210,14 @@ def test_what_asking_again_does_not_mend_is_not_asked_again(
     assert len(server.asked) == 1
 
 
+def test_a_refusal_that_repeats_the_key_is_told_without_it(desk: Desk, server: ChatServer) -> None:
+    server.answer = lambda _: Answer(status=401, error={"error": {"message": f"No such key: {KEY}"}})
+    desk.setting(desk.provider(server))
+
+    with pytest.raises(Fatal, match=r"No such key: \*\*\*\*\."):
+        desk.ask()
+
+
 @pytest.mark.parametrize("broken", [b"data: {not json\n\n", b"data: [1, 2]\n\n", b'data: {"choices": [3]}\n\n'])
 def test_an_answer_that_cannot_be_read_is_asked_for_again(desk: Desk, server: ChatServer, broken: bytes) -> None:
     server.answer = in_turn(Answer("one two", garbage=broken), Answer("fine"))

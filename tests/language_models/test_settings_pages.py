@@ -20,6 +20,7 @@ from tests.language_models.chat_server import Answer, ChatServer
 from tests.language_models.conftest import KEY, Desk
 
 HTMX = {"HX-Request": "true"}
+OPENAI = "/settings/model-providers/openai"
 
 
 def text(answer: Any) -> str:
@@ -38,21 +39,21 @@ def test_without_a_provider_the_page_says_what_the_demo_model_is(browser: Browse
     page = text(browser.viewer.get("/settings/models"))
 
     assert "No real model yet." in page
-    assert "Add it" not in page, "a viewer adds nothing"
-    assert "Add it" in text(browser.owner.get("/settings/models"))
+    assert "Test and use it" not in page, "a viewer adds nothing"
+    assert "Test and use it" in text(browser.owner.get("/settings/models"))
 
 
 def test_a_provider_is_added_and_its_models_are_offered_as_the_default(alice: Actor, browser: Browser) -> None:
     added = add(browser.owner)
     page = browser.owner.get(added["Location"]).content.decode()
-    chosen = browser.owner.post("/settings/model-providers/openai/default", {"model": "gpt-4o-mini"})
+    chosen = browser.owner.post(f"{OPENAI}/default", {"model": "gpt-4o-mini", "untested": "1"})
 
     assert added["Location"] == "/settings/models?added=openai"
-    assert "openai is set up." in page
+    assert "openai</strong> is set up" in page
     assert '<option value="gpt-4o-mini">' in page
     assert KEY not in page
     assert "****cdef" in page
-    assert chosen["Location"] == "/settings/models#model-gpt-4o-mini"
+    assert chosen["Location"] == "/settings/models?ready=gpt-4o-mini"
     with scope(organization=alice.organization):
         setting = ModelSetting.objects.get()
         assert (setting.name, setting.is_default) == ("gpt-4o-mini", True)
@@ -80,18 +81,17 @@ def test_an_address_that_was_not_seen_is_not_taken(alice: Actor, browser: Browse
 
 def test_a_key_is_replaced_and_a_provider_is_removed_with_what_is_named(alice: Actor, browser: Browser) -> None:
     add(browser.owner)
-    browser.owner.post("/settings/model-providers/openai/default", {"model": "gpt-4o"})
-    address = "/settings/model-providers/openai"
+    browser.owner.post(f"{OPENAI}/default", {"model": "gpt-4o", "untested": "1"})
 
-    browser.owner.post(address, {"key": "sk-another-one-9999", "base_url": ""})
-    moved = browser.owner.post(address, {"key": "", "base_url": "https://elsewhere.example/v1"})
-    refused = browser.owner.post(f"{address}/remove")
+    browser.owner.post(OPENAI, {"key": "sk-another-one-9999", "base_url": ""})
+    moved = browser.owner.post(OPENAI, {"key": "", "base_url": "https://elsewhere.example/v1"})
+    refused = browser.owner.post(f"{OPENAI}/remove")
 
     with scope(organization=alice.organization):
         assert secrets.opened(Secret.objects.get()) == "sk-another-one-9999"
     assert (moved.status_code, "Enter the key again" in text(moved)) == (422, True)
     assert (refused.status_code, "&#x27;gpt-4o&#x27;" in refused.content.decode()) == (409, True)
-    assert browser.owner.post(f"{address}/remove", {"with_models": "on"}).status_code == 302
+    assert browser.owner.post(f"{OPENAI}/remove", {"with_models": "on"}).status_code == 302
     with scope(organization=alice.organization):
         assert not ModelProvider.objects.exists()
         assert not Secret.objects.exists()

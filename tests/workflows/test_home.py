@@ -9,8 +9,10 @@ from django_scopes import scope
 
 from apps.accounts.models import ApiKey
 from apps.common.clock import now
+from apps.integrations.models import ModelProvider, ModelSetting
 from apps.workflows.models import Worker
 from apps.workflows.views.home import SEEN
+from tests.language_models.spent import call
 from tests.workflows.listed import listed, saved
 
 ASKING = {"name": "ask", "nodes": {"a": {"type": "approval", "message": "Send it?"}}}
@@ -115,15 +117,60 @@ def test_health_says_what_is_missing(browser, organization):
     }
 
 
+def set_up_model(organization, **fields):
+    with scope(organization=organization):
+        provider = ModelProvider.objects.create(organization=organization, name="local", kind="openai_compatible")
+        known = {"name": "smart", "model": "m", "is_default": True}
+        return ModelSetting.objects.create(organization=organization, provider=provider, **known | fields)
+
+
+def ask_it(organization, run):
+    call(organization, model="smart", run_id=run.pk)
+
+
 def test_the_first_steps_go_when_they_are_done(browser, brief, organization):
     needs = browser.owner.get("/").context["needs"]
-    assert (needs.has_run, needs.has_own, needs.has_called) == (False, True, False)
+    assert (needs.has_run, needs.model, needs.has_own, needs.has_called) == (False, "", True, False)
 
-    listed(brief)
+    (run,) = listed(brief)
+    set_up_model(organization)
+    ask_it(organization, run)
     with scope(organization=organization):
         ApiKey.objects.update(last_used_at=now())
 
     assert "First steps" not in browser.owner.get("/").text
+
+
+def test_a_model_of_their_own_is_offered_to_who_may_set_it_up(browser, brief):
+    owner, viewer = browser.owner.get("/").text, browser.viewer.get("/").text
+
+    assert "Add a key" in owner
+    assert "Add a key" not in viewer
+    assert "alice can add a key." in viewer
+    assert "alice can add a key." not in owner
+
+
+def test_a_new_model_is_offered_to_run_the_demo_with_until_a_run_has_asked_it(browser, brief, organization):
+    set_up_model(organization)
+    before = browser.owner.get("/").text
+    (run,) = listed(brief)
+    offered, viewer, stranger = (one.get("/").text for one in (browser.owner, browser.viewer, browser.stranger))
+    ask_it(organization, run)
+
+    assert "smart is the default." in before
+    assert "Five agents at work on smart" in before
+    assert "Run the demo again with it" not in before, "it has not been run yet"
+    assert "Run the demo again with it" in offered
+    assert "Run the demo again" not in viewer
+    assert "smart" not in stranger
+    assert "Run the demo again" not in browser.owner.get("/").text
+
+
+def test_a_model_that_has_long_been_there_is_not_offered(browser, brief, organization):
+    set_up_model(organization, created_at=now() - timedelta(days=8))
+    listed(brief)
+
+    assert "Run the demo again" not in browser.owner.get("/").text
 
 
 def test_who_may_only_look_cannot_run(browser, brief):

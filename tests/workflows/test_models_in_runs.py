@@ -11,6 +11,7 @@ from apps.accounts.models import Organization
 from apps.common.database import release_connection
 from apps.integrations.models import ModelProvider
 from apps.observability.models import Budget, BudgetAccount
+from apps.workflows.services.gallery import run_demo
 from tests.engine.documents import workflow
 from tests.fixtures import Actor, Browser, signed_in
 from tests.language_models.chat_server import Answer, ChatServer, in_turn
@@ -70,6 +71,31 @@ def test_a_run_says_what_its_calls_took(room: EngineRoom, smart: ChatServer, ali
     assert "Tokens 11 in, 7 out" in head
     assert "Cost $0.000081" in head
     assert alice.client.get(f"/v1/runs/{run.pk}?fields=status").json() == {"status": "completed"}
+
+
+def test_the_demo_asks_the_default_model_and_without_one_the_demo_model(
+    room: EngineRoom,
+    desk: Desk,  # noqa: F811
+    server: ChatServer,  # noqa: F811
+    alice: Actor,
+) -> None:
+    def brief() -> Any:
+        run = run_demo(room.organization, "market-brief")
+        room.work()
+        while room.status(run) == "running":
+            room.pass_time(room.seconds_until_due())
+            room.work()
+        return run
+
+    played = brief()
+    desk.setting(desk.provider(server), is_default=True)
+    asked = brief()
+
+    assert "Model demo/scripted demo LLM calls" in part(alice, played, "head")
+    assert "Model smart LLM calls" in part(alice, asked, "head")
+    assert (room.node(played, "market").attempt, room.node(asked, "market").attempt) == (2, 1)
+    assert len(server.asked) == 5
+    assert not {"demo", "seconds", "failures"} & {name for one in server.asked for name in one}
 
 
 def test_the_model_tab_has_every_figure_of_an_answer(room: EngineRoom, smart: ChatServer, alice: Actor) -> None:

@@ -24,7 +24,7 @@ from apps.common.json import JSON, dumps
 from apps.integrations.language_models import cache
 from apps.integrations.language_models.prices import FREE, USUAL_MOST_TOKENS
 from apps.integrations.language_models.records import Listener, deaf, record_of, said
-from apps.integrations.language_models.registry import Hear
+from apps.integrations.language_models.registry import Hear, options_for
 from apps.integrations.language_models.resolving import Found, resolve
 from apps.integrations.language_models.shapes import Reply, Request, Usage
 from apps.observability.models import Budget
@@ -112,8 +112,7 @@ async def ask_once(found: Found, request: Request, asker: Asker) -> dict[str, An
 
     Raises BudgetReached, Retryable or Fatal.
     """
-    question = request.model_copy(update={"options": {**found.options, **request.options}})
-    return await _paid(found, question, asker)
+    return await _paid(found, _question(found, request), asker)
 
 
 async def _found(name: str, asker: Asker, *, is_fallback: bool) -> Found | None:
@@ -138,7 +137,7 @@ def _cheaper(reached: BudgetReached, found: Found, asker: Asker) -> list[str]:
 
 async def _ask_one(found: Found, request: Request, asker: Asker) -> dict[str, Any]:
     """The record of one model's answer, without what was said to it."""
-    question = request.model_copy(update={"options": {**found.options, **request.options}})
+    question = _question(found, request)
     digest = cache.digest_of(found.model.name, question) if found.cache_seconds else ""
     if digest and (answer := await on_thread(cache.known_answer, asker.origin.organization_id, digest)):
         return await _answered_before(found, answer, asker)
@@ -147,6 +146,11 @@ async def _ask_one(found: Found, request: Request, asker: Asker) -> dict[str, An
         keep = cache.keep_answer
         await on_thread(keep, asker.origin.organization_id, digest, record, found.cache_seconds)
     return record
+
+
+def _question(found: Found, request: Request) -> Request:
+    options = options_for(found.model, {**found.options, **request.options})
+    return request.model_copy(update={"options": options})
 
 
 async def _answered_before(found: Found, record: Any, asker: Asker) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class OpenAIChat:
         content = body(self.model, request)
         if "max_tokens" in content:
             content[self.limit] = content.pop("max_tokens")
-        return _Response(self.name, url, headers, content)
+        return _Response(self.name, url, headers, content, self.key)
 
 
 @dataclass
@@ -74,6 +74,7 @@ class _Response:
     url: str
     headers: Mapping[str, str]
     content: Mapping[str, Any]
+    key: str = field(repr=False)
     _response: httpx.Response | None = None
 
     async def __aenter__(self) -> httpx.Response:
@@ -86,7 +87,7 @@ class _Response:
         if response.status_code != HTTPStatus.OK:
             words = await _start_of(response)
             await response.aclose()
-            raise refusal(self.name, response.status_code, _words(words), response.headers)
+            raise refusal(self.name, response.status_code, _words(words), response.headers, key=self.key)
         return response
 
     async def __aexit__(self, *_: object) -> None:

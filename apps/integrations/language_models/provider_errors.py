@@ -13,8 +13,12 @@ USED_UP = ("insufficient_quota", "billing_hard_limit_reached", "credit balance i
 TOO_LONG = ("context_length_exceeded", "maximum context length", "prompt is too long", "context window")
 
 
-def refusal(served_by: str, status: int, words: str, headers: Mapping[str, str]) -> Retryable | Fatal:
-    """Give the error for a provider's answer with such a status and words."""
+CHECK_THE_KEY = " Check the provider's key under Settings, Models."
+
+
+def refusal(served_by: str, status: int, words: str, headers: Mapping[str, str], *, key: str = "") -> Retryable | Fatal:
+    """Give the error for a provider's answer with such a status and words, without the key where they repeat it."""
+    words = words.replace(key, "****") if key else words
     said = f"{served_by} answered {status}: {words.strip()[:LONGEST_WORDS] or 'nothing'}"
     lowered = words.lower()
     if any(mark in lowered for mark in USED_UP):
@@ -25,7 +29,7 @@ def refusal(served_by: str, status: int, words: str, headers: Mapping[str, str])
         code = "rate_limited" if status == HTTPStatus.TOO_MANY_REQUESTS else "model_unavailable"
         return Retryable(f"{said}.", retry_after=retry_after(headers), code=code)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Fatal(f"{said}. Check the provider's key under Settings, Models.", code="key_refused")
+        return Fatal(f"{said}.{CHECK_THE_KEY}", code="key_refused")
     if status == HTTPStatus.NOT_FOUND:
         return Fatal(f"{said}. Check the model's name and the provider's address.", code="unknown_model")
     return Fatal(f"{said}.", code="request_refused")

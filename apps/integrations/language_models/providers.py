@@ -16,6 +16,7 @@ class Kind:
     """A kind of provider; `base_url` is where it is, empty where the person says or litellm knows.
 
     `limit` is what it calls the bound of an answer's tokens: OpenAI's models that reason refuse `max_tokens`.
+    `keys_at` is where a person makes a key, `begin_with` a model of it that is quick, cheap and good enough to begin.
     """
 
     name: str
@@ -25,6 +26,8 @@ class Kind:
     needs_key: bool = True
     hint: str = ""
     limit: str = "max_tokens"
+    keys_at: str = ""
+    begin_with: str = ""
 
 
 OWN = "openai_compatible"
@@ -32,31 +35,62 @@ OWN = "openai_compatible"
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("openai", "OpenAI", OPENAI, limit="max_completion_tokens"),
-        Kind("anthropic", "Anthropic", speaks_openai=False),
-        Kind("gemini", "Google Gemini", speaks_openai=False),
-        Kind("mistral", "Mistral", "https://api.mistral.ai/v1"),
-        Kind("groq", "Groq", "https://api.groq.com/openai/v1"),
-        Kind("openrouter", "OpenRouter", "https://openrouter.ai/api/v1"),
-        Kind("deepseek", "DeepSeek", "https://api.deepseek.com/v1"),
-        Kind("xai", "xAI", "https://api.x.ai/v1"),
+        Kind(
+            "openai",
+            "OpenAI",
+            OPENAI,
+            limit="max_completion_tokens",
+            keys_at="https://platform.openai.com/api-keys",
+            begin_with="gpt-5-mini",
+        ),
+        Kind(
+            "anthropic",
+            "Anthropic",
+            speaks_openai=False,
+            keys_at="https://console.anthropic.com/settings/keys",
+            begin_with="claude-haiku-4-5",
+        ),
+        Kind(
+            "gemini",
+            "Google Gemini",
+            speaks_openai=False,
+            keys_at="https://aistudio.google.com/apikey",
+            begin_with="gemini-flash-latest",
+        ),
+        Kind(
+            "mistral",
+            "Mistral",
+            "https://api.mistral.ai/v1",
+            keys_at="https://console.mistral.ai/api-keys",
+            begin_with="mistral-small-latest",
+        ),
+        Kind("groq", "Groq", "https://api.groq.com/openai/v1", keys_at="https://console.groq.com/keys"),
+        Kind("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", keys_at="https://openrouter.ai/settings/keys"),
+        Kind("deepseek", "DeepSeek", "https://api.deepseek.com/v1", keys_at="https://platform.deepseek.com/api_keys"),
+        Kind("xai", "xAI", "https://api.x.ai/v1", keys_at="https://console.x.ai"),
         Kind("together_ai", "Together AI", "https://api.together.xyz/v1"),
         Kind("fireworks_ai", "Fireworks AI", "https://api.fireworks.ai/inference/v1"),
-        Kind("cohere_chat", "Cohere", speaks_openai=False),
+        Kind("cohere_chat", "Cohere", speaks_openai=False, keys_at="https://dashboard.cohere.com/api-keys"),
         Kind(
             OWN,
-            "Another that speaks OpenAI's protocol",
+            "Ollama or another OpenAI-compatible",
             needs_key=False,
             hint="A server of your own (Ollama, vLLM, LM Studio) or a gateway, such as http://127.0.0.1:11434/v1. "
-            "The operator allows an address that is not public with ORCHESTRA_EGRESS_ALLOW.",
+            "An address that is not public has to be allowed: ORCHESTRA_EGRESS_ALLOW=127.0.0.1:11434 in .env does it, "
+            "from the next start on.",
         ),
     )
 }
 
 
+def kind_of(name: str) -> Kind:
+    """Give a kind of provider; of one that only litellm knows there is no more than the name."""
+    return KINDS.get(name) or Kind(name, name, speaks_openai=False, needs_key=False)
+
+
 def label_of(kind: str) -> str:
     """Give the name of a kind as people know it."""
-    return KINDS[kind].label if kind in KINDS else kind
+    return kind_of(kind).label
 
 
 def needs_address(kind: str) -> bool:

@@ -57,6 +57,7 @@ async def ask_plainly(request: Request, known: int) -> JSON:
     Gives the record. Raises NotFound for an unknown model, and whatever the model raises.
     """
     model = registry.get(WITHOUT_ANY if request.model in {"", DEFAULT} else request.model)
+    request = request.model_copy(update={"options": registry.options_for(model, request.options)})
     listener = Listener(deaf)
     reply = await model.answer(request, listener)
     return {**record_of(model.name, model, request, reply, listener), **said(request, known)}

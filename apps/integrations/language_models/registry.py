@@ -1,8 +1,9 @@
 """The language models that are there for every organization, because code brings them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from apps.common.json import JSON
 from apps.common.registry import Registry
 from apps.integrations.language_models.shapes import Reply, Request
 
@@ -20,6 +21,13 @@ class LanguageModel(Protocol):
 
     async def answer(self, request: Request, hear: Hear) -> Reply:
         """Give the answer; raises Retryable where trying again may help, Fatal where not."""
+
+
+def options_for(model: LanguageModel, options: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Give the options that hold for this model: those under `demo` are for one that plays a model, and no other."""
+    others = {name: value for name, value in options.items() if name != "demo"}
+    played = options.get("demo") if model.is_demo else None
+    return others | played if isinstance(played, dict) else others
 
 
 _models: Registry[LanguageModel] = Registry("model")

@@ -95,7 +95,11 @@ def _set_up(setting: ModelSetting) -> Found:
 
 def chat(provider: ModelProvider, model: str) -> LanguageModel:
     """Give what asks a provider's model; raises Fatal where its key cannot be opened."""
-    key = secrets.opened(provider.key) if provider.key else ""
+    return speaking(provider, model, secrets.opened(provider.key) if provider.key else "")
+
+
+def speaking(provider: ModelProvider, model: str, key: str) -> LanguageModel:
+    """Give what asks a provider's model with such a key, which need not be kept."""
     name, kind = f"{provider.name}/{model}", KINDS.get(provider.kind)
     if kind is not None and kind.speaks_openai:
         from apps.integrations.language_models.openai_chat import OpenAIChat  # noqa: PLC0415 - httpx is slow to import

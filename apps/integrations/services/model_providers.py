@@ -30,16 +30,26 @@ def add_provider(
 
     Raises Invalid with the place of what cannot be, and Conflict when the name is taken.
     """
-    provider = ModelProvider(organization=organization, kind=kind, base_url=base_url)
-    provider.name = _checked_name(name) if name else _free_name(kind)
-    _check(provider, has_key=bool(key))
+    provider = drafted_provider(organization, kind=kind, name=name, key=key, base_url=base_url)
     if key:
-        provider.key = secrets.keep(organization.pk, _checked_key(key))
+        provider.key = secrets.keep(organization.pk, checked_key(key))
     try:
         with transaction.atomic():
             provider.save(force_insert=True)
     except IntegrityError:
         raise Conflict(f"There is a provider '{provider.name}' already.", code="name_taken") from None
+    return provider
+
+
+def drafted_provider(
+    organization: Organization, *, kind: str, name: str = "", key: str = "", base_url: str = ""
+) -> ModelProvider:
+    """Give a provider as `add_provider` would add it, without keeping anything; raises Invalid as that does."""
+    provider = ModelProvider(organization=organization, kind=kind, base_url=base_url)
+    provider.name = _checked_name(name) if name else _free_name(kind)
+    _check(provider, has_key=bool(key))
+    if key:
+        checked_key(key)
     return provider
 
 
@@ -88,9 +98,9 @@ def _put_key(provider: ModelProvider, text: str) -> None:
     if not text:
         provider.key = None
     elif provider.key:
-        secrets.replace(provider.key, _checked_key(text))
+        secrets.replace(provider.key, checked_key(text))
     else:
-        provider.key = secrets.keep(provider.organization_id, _checked_key(text))
+        provider.key = secrets.keep(provider.organization_id, checked_key(text))
 
 
 def _check(provider: ModelProvider, *, has_key: bool) -> None:
@@ -132,7 +142,8 @@ def _free_name(kind: str) -> str:
     return next(name for number in count(1) if (name := first if number == 1 else f"{first}-{number}") not in taken)
 
 
-def _checked_key(key: str) -> str:
+def checked_key(key: str) -> str:
+    """Give a key without the space around it; raises Invalid for what cannot be one."""
     text = key.strip()
     if not text or len(text) > LONGEST_KEY or not text.isprintable() or not text.isascii():
         raise _invalid("key", f"A key is up to {LONGEST_KEY:,} characters on one line, as the provider shows it.")

@@ -1,7 +1,9 @@
 """Setting up models: under which name one is asked, what follows when it does not answer, and what it costs."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -40,6 +42,13 @@ def change_model(setting: ModelSetting, changes: Mapping[str, Any]) -> ModelSett
     for name, value in changes.items():
         setattr(setting, name, _provider(value) if name == "provider" else value)
     return _saved(setting)
+
+
+def free_name(model: str) -> str:
+    """Give a name like the one that a model has at its provider, that nothing else has."""
+    plain = re.sub(r"[^\w.:@+-]+", "-", model.rpartition("/")[2], flags=re.ASCII).strip("-.:@+")[:90] or "model"
+    taken = {*names(), DEFAULT}
+    return next(name for number in count(1) if (name := plain if number == 1 else f"{plain}-{number}") not in taken)
 
 
 @transaction.atomic

@@ -10,8 +10,9 @@ from apps.common.database import release_connection
 from apps.common.errors import Fatal, Retryable
 from apps.integrations.language_models.asking import Asker, ask_once
 from apps.integrations.language_models.records import reply_in
-from apps.integrations.language_models.resolving import Found, resolve
+from apps.integrations.language_models.resolving import Found, price_of, resolve, speaking
 from apps.integrations.language_models.shapes import Message, Request, Usage
+from apps.integrations.models import ModelProvider
 from apps.observability.services.accounting import BudgetReached, Origin
 
 QUESTION = "Say hello in one short sentence."
@@ -44,11 +45,24 @@ def try_model(organization_id: UUID, name: str, caller: str) -> Trial:
 
     Raises NotFound for an unknown model.
     """
-    served_by = ""
     try:
         found = resolve(organization_id, name)
-        served_by = found.model.name
-        release_connection()
+    except (Fatal, Retryable) as error:
+        return Trial(name, code=error.code, problem=error.message)
+    return _try(found, name, organization_id, caller)
+
+
+def try_key(provider: ModelProvider, model: str, key: str, caller: str) -> Trial:
+    """Ask a model of a provider that need not be saved, with a key that is kept nowhere; as `try_model` does."""
+    name = f"{provider.name}/{model}"
+    found = Found(name, speaking(provider, model, key), price_of(provider, model))
+    return _try(found, name, provider.organization_id, caller)
+
+
+def _try(found: Found, name: str, organization_id: UUID, caller: str) -> Trial:
+    served_by = found.model.name
+    release_connection()
+    try:
         record = run_coroutine(_asked(found, name, organization_id, caller), timeout=MOST_SECONDS + 5)
     except BudgetReached as reached:
         return Trial(name, served_by, code="budget_reached", problem=str(reached))

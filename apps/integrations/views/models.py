@@ -1,7 +1,5 @@
 """The language models of an organization: a section of the settings."""
 
-import re
-from itertools import count
 from typing import Any
 
 from django.contrib import messages
@@ -13,15 +11,15 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.access import bucket, refuse_excess
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
+from apps.accounts.selectors import managers
 from apps.accounts.views.settings.sections import show
 from apps.common import limits
 from apps.common.errors import Conflict, Invalid
 from apps.common.form_errors import put_errors
 from apps.integrations import selectors
-from apps.integrations.forms import ModelForm, ProviderForm, initial_of
-from apps.integrations.language_models import registry
+from apps.integrations.forms import FirstModelForm, ModelForm, ProviderForm, initial_of
 from apps.integrations.language_models.prices import known_models
-from apps.integrations.language_models.providers import label_of
+from apps.integrations.language_models.providers import KINDS, kind_of, label_of, others
 from apps.integrations.models import ModelProvider, ModelSetting
 from apps.integrations.serializers.models import all_models
 from apps.integrations.services import model_providers, model_settings
@@ -35,7 +33,7 @@ MOST_OFFERED = 400  # models of a provider; a person may type any other
 def models(request: PageRequest) -> HttpResponse:
     """List the providers and models, or add a provider."""
     if request.method != "POST":
-        return _list(request)
+        return show_models(request)
     request.access.require(Capability.MANAGE)
     form = ProviderForm(request.POST)
     if form.is_valid():
@@ -44,25 +42,7 @@ def models(request: PageRequest) -> HttpResponse:
             return HttpResponseRedirect(f"{reverse('settings_models')}?added={provider.name}")
         except (Invalid, Conflict) as refused:
             put_errors(form, refused)
-    return _list(request, {"provider_form": form}, status=422)
-
-
-@require_POST
-@page(Capability.MANAGE)
-def first_model(request: PageRequest, name: str) -> HttpResponse:
-    """Take a model of a provider as the default, under a name of its own."""
-    provider = selectors.find_provider(name)
-    model = request.POST.get("model", "").strip()[:200]
-    try:
-        if not model:
-            raise Invalid("Choose a model, or type its name.")
-        added = model_settings.add_model(
-            request.access.organization, name=_free_name(model), provider=provider.name, model=model, is_default=True
-        )
-    except (Invalid, Conflict) as refused:
-        return _list(request, {**_offered(provider), "offer_error": refused.detail, "typed": model}, status=422)
-    messages.success(request, f"{added.name} is the default now. Test it to see whether it answers.")
-    return HttpResponseRedirect(f"{reverse('settings_models')}#model-{added.name}")
+    return show_models(request, {"provider_form": form}, status=422)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -118,7 +98,7 @@ def remove_model(request: PageRequest, name: str) -> HttpResponse:
     try:
         model_settings.delete_model(selectors.find_model(name))
     except Conflict as refused:
-        return _list(request, {"refused": refused.detail}, status=refused.status)
+        return show_models(request, {"refused": refused.detail}, status=refused.status)
     return _done(request, f"{name} was removed.")
 
 
@@ -126,34 +106,59 @@ def remove_model(request: PageRequest, name: str) -> HttpResponse:
 @page(Capability.MANAGE)
 def test_model(request: PageRequest, name: str) -> HttpResponse:
     """Ask a model one short question and show what came of it."""
-    refuse_excess(limits.hit([bucket("run", f"caller:{request.user.pk}")]))
+    refuse_many_questions(request)
     trial = try_model(request.access.organization.pk, name, request.access.actor)
     if is_fragment(request):
         return render(request, "integrations/_model_trial.html", {"trial": trial})
-    return _list(request, {"trial": trial})
+    return show_models(request, {"trial": trial})
 
 
-def _list(request: PageRequest, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
-    """The section; what was just added is asked for its default model."""
-    providers = list(selectors.providers())
-    added = next((one for one in providers if one.name == request.GET.get("added")), None)
-    may_manage = request.access.can(Capability.MANAGE)
-    shown = {
+def refuse_many_questions(request: PageRequest) -> None:
+    """Raise RateLimited for who has started too much: a test counts as a run."""
+    refuse_excess(limits.hit([bucket("run", f"caller:{request.user.pk}")]))
+
+
+def show_models(request: PageRequest, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+    """Show the section. Without a default model it asks for one, and what was just added is asked for its own."""
+    providers, listed = list(selectors.providers()), all_models()
+    default = next((one for one in listed if one.is_default), None)
+    context, may_manage = context or {}, request.access.can(Capability.MANAGE)
+    is_first = may_manage and not providers and "provider_form" not in context
+    shown: dict[str, Any] = {
         "providers": [(one, label_of(one.kind), sorted(each.name for each in one.settings.all())) for one in providers],
-        "models": all_models(),
+        "models": listed,
+        "has_own": default is not None and default.source == "setting",
+        "ready": default if default and default.name == request.GET.get("ready") else None,
+        "managers": [] if may_manage else managers(),
+        **(beginning(request.GET.get("kind", "")) if is_first else {}),
         "provider_form": ProviderForm(initial={"kind": "openai"}),
-        **(_offered(added) if added and may_manage else {}),
-        **(context or {}),
+        **context,
     }
+    added = next((one for one in providers if one.name == request.GET.get("added")), None)
+    asked = added or (None if shown["has_own"] else _first(providers))
+    if may_manage and asked and "added" not in shown:
+        shown |= offered(asked)
     return show(request, "models", shown, status)
 
 
-def _offered(provider: ModelProvider) -> dict[str, Any]:
+def offered(provider: ModelProvider) -> dict[str, Any]:
+    """Give what the page needs to ask for a provider's default model."""
     return {
         "added": provider,
-        "added_label": label_of(provider.kind),
-        "known": known_models(provider.kind)[:MOST_OFFERED],
+        "typed": kind_of(provider.kind).begin_with,
+        "known": _known(provider.kind),
     }
+
+
+def beginning(chosen: str, form: FirstModelForm | None = None) -> dict[str, Any]:
+    """Give what the page needs to ask for the first provider, of a kind that may be chosen already."""
+    kind = kind_of(chosen) if chosen in {*KINDS, *others()} else next(iter(KINDS.values()))
+    form = form or FirstModelForm(initial={"kind": kind.name, "model": kind.begin_with})
+    return {"first_form": form, "kind": kind, "known": _known(kind.name)}
+
+
+def _known(kind: str) -> list[str]:
+    return known_models(kind)[:MOST_OFFERED]
 
 
 def _form(
@@ -166,7 +171,7 @@ def _form(
     context = {
         "form": form,
         "setting": setting,
-        "known": known_models(provider.kind)[:MOST_OFFERED] if provider else [],
+        "known": _known(provider.kind) if provider else [],
     }
     return render(request, "integrations/model_form.html", context, status=status)
 
@@ -178,10 +183,3 @@ def _done(request: PageRequest, said: str) -> HttpResponse:
 
 def _first(providers: list[ModelProvider]) -> ModelProvider | None:
     return providers[0] if providers else None
-
-
-def _free_name(model: str) -> str:
-    """A name like the model's own, that nothing else has."""
-    plain = re.sub(r"[^\w.:@+-]+", "-", model.rpartition("/")[2], flags=re.ASCII).strip("-.:@+")[:90] or "model"
-    taken = {*ModelSetting.objects.values_list("name", flat=True), *(one.name for one in registry.all()), "default"}
-    return next(name for number in count(1) if (name := plain if number == 1 else f"{plain}-{number}") not in taken)

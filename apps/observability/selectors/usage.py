@@ -96,6 +96,12 @@ def of_runs(runs: Iterable[UUID]) -> dict[UUID, Sums]:
     return {run: _sums_in(row) for row in rows if (run := row["run_id"]) is not None}
 
 
+def models_of_run(run: UUID) -> list[str]:
+    """Give the models that have answered in a run, by name."""
+    answered = Usage.objects.filter(run_id=run, outcome__in=[Outcome.ANSWERED, Outcome.CACHED])
+    return list(answered.order_by("model").values_list("model", flat=True).distinct())
+
+
 def last_uses(models: Iterable[str]) -> dict[str, datetime]:
     """Give when each model was last asked; one that never was is not among them."""
     # The newest row of each by the index: an aggregate would read all of them.

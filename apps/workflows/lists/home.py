@@ -35,7 +35,11 @@ select
         where organization_id = %(organization)s and not labels @> '{"demo": "first-run"}'),
     exists (select 1 from workflows_workflowversion
         where organization_id = %(organization)s and workflow_id is not null and created_by <> 'demo'),
-    exists (select 1 from accounts_apikey where organization_id = %(organization)s and last_used_at is not null)
+    exists (select 1 from accounts_apikey where organization_id = %(organization)s and last_used_at is not null),
+    coalesce(m.name, ''),
+    m.created_at > clock_timestamp() - interval '7 days' and not exists (select 1 from observability_usage
+        where organization_id = %(organization)s and model = m.name and run_id is not null)
+from (select 1) one left join integrations_modelsetting m on m.organization_id = %(organization)s and m.is_default
 """
 # `date_bin` counts in whole microseconds, several times as fast as arithmetic on what `extract` gives.
 _STRIP = """
@@ -81,11 +85,18 @@ class Needs:
     has_run: bool
     has_own: bool
     has_called: bool
+    model: str  # the default; empty where there is none but the demo model
+    is_fresh: bool | None  # it was set up lately, and no run has asked it yet
+
+    @property
+    def offers_demo(self) -> bool:
+        """Tell whether somebody who saw the demo may want to see it again with the model that they have now."""
+        return self.has_run and bool(self.is_fresh)
 
     @property
     def is_new(self) -> bool:
         """Tell whether somebody is still finding their way."""
-        return not (self.has_run and self.has_own and self.has_called)
+        return not (self.has_run and self.model and self.has_own and self.has_called) or self.offers_demo
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, page
+from apps.accounts.selectors import managers
 from apps.common.clock import now
 from apps.workflows.lists import home as lists
 from apps.workflows.lists.query import RunQuery, Term
@@ -40,8 +41,10 @@ def home(request: PageRequest) -> HttpResponse:
     since = _since(request, moment)
     bars = lists.strip(organization, moment)
     failed = url_of(RunQuery((Term("status", "failed"), Term("since", f"{since:%Y-%m-%dT%H:%M}"))))
+    needs, may_manage = lists.needs(organization, since), request.access.can(Capability.MANAGE)
     context = {
-        "needs": lists.needs(organization, since),
+        "needs": needs,
+        "managers": [] if needs.model or may_manage else managers(),
         "was_here": SEEN in request.COOKIES,
         "failed_url": failed,
         "most": lists.MOST,
@@ -55,6 +58,7 @@ def home(request: PageRequest) -> HttpResponse:
         "recent": lists.recent(organization),
         "may_run": request.access.can(Capability.RUN),
         "may_edit": request.access.can(Capability.EDIT),
+        "may_manage": may_manage,
     }
     response = render(request, "workflows/home.html", context)
     value = f"{since.timestamp():.0f}.{moment.timestamp():.0f}"

@@ -1,13 +1,24 @@
+import getpass
+import os
+import sys
 from typing import Any
 
 from apps.common.commands import OrchestraCommand, argument, subcommand
+from apps.common.errors import BadRequest, NotFound
 from apps.common.money import usd
-from apps.integrations.serializers.models import ModelView, all_models, trial_json
-from apps.integrations.services.model_trials import try_model
+from apps.integrations import selectors
+from apps.integrations.language_models.providers import needs_address
+from apps.integrations.models import ModelProvider, ModelSetting
+from apps.integrations.serializers.model_providers import provider_json
+from apps.integrations.serializers.models import ModelView, all_models, model_view, trial_json
+from apps.integrations.services import first_models
+from apps.integrations.services.model_providers import add_provider, delete_provider
+from apps.integrations.services.model_settings import delete_model
+from apps.integrations.services.model_trials import Trial, try_model
 
 
 class Command(OrchestraCommand):
-    help = "Shows and tries the language models that an organization can ask."
+    help = "Sets up, shows and tries the language models that an organization can ask."
 
     @subcommand()
     def list_(self) -> None:
@@ -15,6 +26,60 @@ class Command(OrchestraCommand):
         columns = ["name", "served_by", "default", "in", "out", "fallbacks"]
         self.table(map(self._row, all_models()), columns)
         self.next_step("bin/manage models test NAME")
+
+    @subcommand()
+    def providers(self) -> None:
+        """List who serves models, and what is set up of them; never a key."""
+        rows = [provider_json(one) for one in selectors.providers()]
+        self.table(rows, {"name": "name", "kind": "kind", "base_url": "address", "hint": "key", "models": "models"})
+        if not rows:
+            self.next_step("bin/manage models add openai --default gpt-5-mini")
+
+    @subcommand(
+        argument("name", metavar="NAME", help="what the provider is called here"),
+        argument("--kind", metavar="KIND", help="openai, anthropic, openai_compatible, ...; without it NAME says it"),
+        argument("--base-url", default="", metavar="URL", help="where it is, of an openai_compatible one"),
+        argument("--key-env", metavar="VARIABLE", help="has the key; without it the key is read from standard input"),
+        argument("--default", metavar="MODEL", help="ask this model of it, and make it the default when it answers"),
+        argument("--untested", action="store_true", help="make it the default without asking it"),
+    )
+    def add(self, name: str, default: str | None, options: dict[str, Any]) -> None:
+        """Set up a provider, and its model as the default; a key that is refused is not kept."""
+        kind = options["kind"] or name
+        key = _key(kind, options["key_env"])
+        sent = {"kind": kind, "name": name, "key": key, "base_url": options["base_url"]}
+        if default is None:
+            self._added(add_provider(self.organization, **sent), None, None)
+        elif options["untested"]:
+            provider = add_provider(self.organization, **sent)
+            begun = first_models.choose_default(provider, default, caller="cli", untested=True)
+            self._added(provider, begun.model, None)
+        else:
+            self._begin(default, sent)
+
+    def _begin(self, model: str, sent: dict[str, str]) -> None:
+        begun = first_models.begin_with(self.organization, **sent, model=model, caller="cli")
+        if begun.model is None:
+            kept = f"The provider '{begun.provider.name}' is kept: do the same again with another --default."
+            self.fail(f"{begun.trial.problem} ({begun.trial.code}) {kept}")
+        self._added(begun.provider, begun.model, begun.trial)
+
+    @subcommand(
+        argument("name", metavar="NAME", help="a provider; with --model a model"),
+        argument("--model", action="store_true", help="remove what is set up for the model NAME, and no provider"),
+    )
+    def remove(self, name: str, model: bool) -> None:
+        """Remove a provider with its key and its models, or one model."""
+        if model:
+            setting = selectors.find_model(name)
+            self.confirm(f"Nodes that name the model '{name}' fail from then on.")
+            delete_model(setting)
+        else:
+            provider = _provider(name)
+            served = ", ".join(f"'{one.name}'" for one in provider.settings.all()) or "no models"
+            self.confirm(f"The provider '{provider.name}' goes with its key, and with it {served}.")
+            delete_provider(provider, with_models=True)
+        self.show_value({"removed": name})
 
     @subcommand(argument("name", metavar="NAME", help="a model's name, or provider/model"))
     def test(self, name: str) -> None:
@@ -25,6 +90,23 @@ class Command(OrchestraCommand):
         if self.json:
             self.print_json(trial_json(trial))
             return
+        self._tell(trial)
+
+    def _added(self, provider: ModelProvider, model: ModelSetting | None, trial: Trial | None) -> None:
+        if self.json:
+            shown = model_view(model.name).model_dump(mode="json") if model else None
+            found = provider_json(selectors.find_provider(provider.name))
+            self.print_json({"provider": found, "model": shown, "trial": trial_json(trial) if trial else None})
+            return
+        if trial:
+            self._tell(trial)
+        default = f", and '{model.name}' is the default" if model else ""
+        self.line(f"The provider '{provider.name}' is set up{default}.")
+        self.next_step(
+            "bin/manage demo --run market-brief" if trial else f"bin/manage models test {_asked(provider, model)}"
+        )
+
+    def _tell(self, trial: Trial) -> None:
         cost = f"${usd(trial.usage.cost_micro_usd)}" if trial.usage.is_priced else "price unknown"
         self.line(trial.text)
         tokens = f"{trial.usage.input_tokens} tokens in, {trial.usage.output_tokens} out"
@@ -43,3 +125,27 @@ class Command(OrchestraCommand):
             "out": f"${price.output_usd}" if price else "?",
             "fallbacks": ", ".join(model.fallbacks) or "-",
         }
+
+
+def _key(kind: str, variable: str | None) -> str:
+    """The key, from wherever it is; never from the arguments, which other programs can read."""
+    if variable is not None:
+        if not (key := os.environ.get(variable, "").strip()):
+            raise BadRequest(f"There is no key in the environment variable {variable}.")
+        return key
+    if needs_address(kind):  # it seldom wants one
+        return ""
+    return getpass.getpass("Key (it is not shown): ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+
+
+def _provider(name: str) -> ModelProvider:
+    try:
+        return selectors.find_provider(name)
+    except NotFound:
+        if selectors.models().filter(name=name).exists():
+            raise NotFound(f"There is no provider '{name}', but a model: add --model to remove that.") from None
+        raise
+
+
+def _asked(provider: ModelProvider, model: ModelSetting | None) -> str:
+    return model.name if model else f"{provider.name}/MODEL"

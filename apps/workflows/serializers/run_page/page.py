@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from apps.common.clock import now
 from apps.common.json import dumps
+from apps.integrations.language_models import registry as language_models
 from apps.observability.selectors import usage
 from apps.workflows import selectors
 from apps.workflows.engine.states import NODE_ENDED, RUN_ENDED
@@ -145,6 +146,8 @@ def _asked(run: Run) -> Iterator[tuple[str, Any]]:
     sums = usage.of_run(run.pk)
     if not sums.calls:
         return
+    if names := usage.models_of_run(run.pk):
+        yield "Models" if len(names) > 1 else "Model", ("models", [(name, _is_demo(name)) for name in names])
     yield "LLM calls", ("usage", sums.calls)
     yield "Tokens", ("tokens", sums.input_tokens, sums.output_tokens)
     yield "Cost", ("money", sums.cost_micro_usd, sums.unpriced)
@@ -194,3 +197,8 @@ def curl_of(run: Run, address: str) -> str:
         f"curl -s -X POST -H \"Authorization: Bearer $ORCHESTRA_KEY\" -H 'Content-Type: application/json' "
         f"-d '{given}' '{address}{where}'"
     )
+
+
+def _is_demo(model: str) -> bool:
+    found = language_models.find(model)
+    return found is not None and found.is_demo
