@@ -147,6 +147,44 @@ def test_it_runs_a_workflow_as_a_tool_and_goes_on_with_its_output(room: EngineRo
     assert (child.parent_id, child.status) == (run.pk, "completed")
 
 
+DOUBLE = {
+    "name": "double",
+    "inputs": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}},
+    "nodes": {"d": {"type": "set", "values": {"x": "{{ inputs.n * 2 }}"}}},
+}
+
+
+def test_a_workflow_is_run_with_leave_once_others_words_were_read(room: EngineRoom, parrot: Parrot) -> None:
+    room.save(DOUBLE)
+    make(room, "clerk", model=parrot.name, workflows=[{"workflow": "double", "assignees": ["bob"]}])
+    parrot.replies = [wants("run_double", n="many"), wants("run_double", n=1), wants("run_double", n=2), said("Done")]
+    run = room.start(workflow({"a": node("clerk", input={"task": "Go", "context": "Run it"})}))
+
+    room.work()
+    first, before = open_approval(room), len(room.children(run))
+    room.decide(run, "reject", by="user:bob")
+    room.work()
+    second = open_approval(room)
+    room.decide(run, "approve", by="user:bob")
+    ended = room.until_ended(run)
+
+    assert (first.message, first.assignees, before) == ("May clerk run double?", ["bob"], 0)
+    assert first.payload == {"workflow": "double", "arguments": {"n": 1}}
+    assert second.payload["arguments"] == {"n": 2}
+    assert ended.status == "completed"
+    assert [room.output(child) for child in room.children(run)] == [{"d": {"x": 4}}]
+
+
+def test_a_workflow_that_is_trusted_is_run_whatever_was_read(room: EngineRoom, parrot: Parrot) -> None:
+    room.save(DOUBLE)
+    make(room, "clerk", model=parrot.name, workflows=[{"workflow": "double", "approval": "never"}])
+    parrot.replies = [wants("run_double", n=1), said("Done")]
+
+    run = room.finish(workflow({"a": node("clerk", input={"task": "Go", "context": "Run it"})}))
+
+    assert (run.status, len(room.children(run.pk))) == ("completed", 1)
+
+
 def test_a_run_that_reaches_a_budget_pauses_and_goes_on_when_there_is_more(
     room: EngineRoom, server: ChatServer, settings: Any
 ) -> None:
