@@ -92,6 +92,11 @@ def _or_name(field: str, part: type[Part]) -> BeforeValidator:
     )
 
 
+GivenTool = Annotated[Grant, _or_name("tool", Grant)]
+GivenAgent = Annotated[AgentGrant, _or_name("agent", AgentGrant)]
+GivenWorkflow = Annotated[WorkflowGrant, _or_name("workflow", WorkflowGrant)]
+
+
 class Limits(Part):
     """Where the agent stops, and fails."""
 
@@ -144,16 +149,10 @@ class AgentSpec(Part):
     model: str = Field("default", max_length=200)
     options: dict[str, JsonValue] = Field(default={}, description="Settings of the model, such as temperature.")
     capabilities: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field((), max_length=20)
-    tools: tuple[Annotated[Grant, _or_name("tool", Grant)], ...] = Field((), max_length=50)
-    agents: tuple[Annotated[AgentGrant, _or_name("agent", AgentGrant)], ...] = Field(
-        (), max_length=20, description="Agents that it may ask."
-    )
-    handoffs: tuple[Annotated[AgentGrant, _or_name("agent", AgentGrant)], ...] = Field(
-        (), max_length=20, description="Agents that it may leave the task to."
-    )
-    workflows: tuple[Annotated[WorkflowGrant, _or_name("workflow", WorkflowGrant)], ...] = Field(
-        (), max_length=20, description="Workflows that it may run."
-    )
+    tools: tuple[GivenTool, ...] = Field((), max_length=50)
+    agents: tuple[GivenAgent, ...] = Field((), max_length=20, description="Agents that it may ask.")
+    handoffs: tuple[GivenAgent, ...] = Field((), max_length=20, description="Agents that it may leave the task to.")
+    workflows: tuple[GivenWorkflow, ...] = Field((), max_length=20, description="Workflows that it may run.")
     input_schema: dict[str, JsonValue] | None = Field(None, description="JSON Schema; without it a task in words.")
     output_schema: dict[str, JsonValue] | None = Field(None, description="JSON Schema; without it a text.")
     memory: Memory = Memory()
