@@ -54,7 +54,7 @@ class AttemptContext(NodeContext):
         self.row, self.leases = row, leases
         self.organization_id, self.run_id = row.organization_id, row.run_id
         self.node, self.visit, self.attempt = row.node, row.visit, row.attempt
-        self.session_name = row.state.get("session")
+        self.session_name, self.tainted = row.state.get("session"), "tainted" in row.state
         self.input = read_value(row.organization_id, row.input)
         self.log = self._lines = RunLog(row.organization_id, row.run_id, row.id, row.node, row.attempt)
         self._recorded: dict[int, tuple[str, JSON]] | None = None
