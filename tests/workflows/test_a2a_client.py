@@ -13,7 +13,7 @@ from apps.common.database import release_connection
 from apps.integrations.a2a_client import conversation
 from apps.integrations.language_models import registry as models
 from apps.integrations.models import A2aAgent
-from apps.integrations.services.a2a_agents import add_agent, refresh_agent
+from apps.integrations.services.a2a_agents import add_agent, change_agent, refresh_agent
 from tests.agents.parrot import Parrot, said, wants
 from tests.engine.documents import workflow
 from tests.integrations.a2a_servers import Behaviour, listed_agent, serving_agent
@@ -172,6 +172,25 @@ def test_a_row_is_of_its_organization(room: EngineRoom, other_organization: Any)
 
     with scope(organization=other_organization):
         assert not A2aAgent.objects.exists()
+
+
+KEY = "a-very-secret-key-1234"
+
+
+@pytest.mark.parametrize("task", [f"echo {KEY}", f"reply {KEY}", f"fail {KEY}"])
+def test_the_key_is_in_nothing_that_an_agent_says(
+    room: EngineRoom, added: A2aAgent, behaviour: Behaviour, task: str
+) -> None:
+    with room.scope():
+        change_agent(added, key=KEY)
+
+    run = room.start(node({"task": task, "data": KEY}))
+    room.work()
+
+    ended = room.run(run)
+    assert KEY in str(behaviour.messages)
+    assert KEY not in f"{ended.output} {ended.error} {[event.data for event in room.events(run)]}"
+    assert "***" in f"{ended.output} {ended.error}"
 
 
 # ---- asked by an agent made of a prompt -------------------------------------------------------------
