@@ -52,8 +52,8 @@ class Context(Messaging):
     - `model`: the language model that the node names, if it names one.
     - `agent`: the name of the agent that is at work.
     - `session_name`: what the node's field `session` gives; `session` is the conversation of that name.
-    - `tainted`: whether the agent has read what came from outside (a tool's result, a tainted turn or memory), so that
-      what it writes may be somebody else's words. Set it where your code reads such things by itself.
+    - `tainted`: whether the agent was given or has read what came from outside (a result, a tainted turn or memory), so
+      that what it writes may be somebody else's words. Set it where your code reads such things by itself.
     - Messages to and from other agents: `publish`, `receive`, `request`, `reply`, `broadcast`.
     - `log`: `ctx.log.info("Read the page.", bytes=1234)` writes a line that people see in the run's log.
     """

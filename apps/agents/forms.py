@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from apps.agents.llm.spec import AgentSpec
+from apps.agents.llm.spec import AgentSpec, AnyGrant
 from apps.common import json
 from apps.common.errors import BadRequest, ErrorItem
 from apps.common.json import JSON
@@ -15,6 +15,7 @@ from apps.common.json import JSON
 CHARACTERS_OF_A_TOKEN = 4
 NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?")
 Fields = dict[str, list[str]]  # what each field of the form has, as a browser sends it
+GRANTS = {"tools": "tool", "agents": "agent", "handoffs": "agent", "workflows": "workflow"}  # what an entry names
 
 # Where a fault is shown: the beginning of its place in the document, and the field.
 PLACES = (
@@ -101,14 +102,19 @@ def fields_of(spec: AgentSpec) -> Fields:
     }
     several = {
         "reflect": ["true"] if spec.memory.reflect else [],
-        "tools": [grant.tool for grant in spec.tools],
-        "agents": list(spec.agents),
-        "handoffs": list(spec.handoffs),
-        "workflows": list(spec.workflows),
+        **{field: [grant.name for grant in grants] for field, grants in _grants(spec)},
     }
-    grants: Fields = {f"approval:{grant.tool}": [grant.approval] for grant in spec.tools}
-    assignees = {f"assignees:{grant.tool}": [", ".join(grant.assignees)] for grant in spec.tools}
-    return {name: [value] for name, value in single.items()} | several | grants | assignees
+    approvals: Fields = {
+        f"approval:{field}:{one.name}": [one.approval] for field, grants in _grants(spec) for one in grants
+    }
+    assignees = {
+        f"assignees:{field}:{one.name}": [", ".join(one.assignees)] for field, grants in _grants(spec) for one in grants
+    }
+    return {name: [value] for name, value in single.items()} | several | approvals | assignees
+
+
+def _grants(spec: AgentSpec) -> list[tuple[str, Sequence[AnyGrant]]]:
+    return [(field, getattr(spec, field)) for field in GRANTS]
 
 
 def _json(value: JSON) -> str:
@@ -135,8 +141,7 @@ def document_of(sent: QueryDict) -> tuple[dict[str, JSON], list[ErrorItem]]:
         "model": _line(sent, "model"),
         "options": schema("options"),
         "capabilities": _listed(_text(sent, "capabilities")),
-        "tools": [_grant(sent, name) for name in sent.getlist("tools")],
-        **{name: list(sent.getlist(name)) for name in ("agents", "handoffs", "workflows")},
+        **{field: [_grant(sent, field, name) for name in sent.getlist(field)] for field in GRANTS},
         "input_schema": schema("input_schema"),
         "output_schema": schema("output_schema") if _line(sent, "output") == "json" else None,
         "memory": _given({"recall": _number(sent, "recall"), "reflect": bool(sent.get("reflect")) or None}),
@@ -155,14 +160,11 @@ def document_of(sent: QueryDict) -> tuple[dict[str, JSON], list[ErrorItem]]:
     return _given(document), faults
 
 
-def _grant(sent: QueryDict, name: str) -> dict[str, JSON]:
-    approval = _line(sent, f"approval:{name}") or "auto"
-    assignees = _listed(_text(sent, f"assignees:{name}"))
-    return {
-        "tool": name,
-        **({"approval": approval} if approval != "auto" else {}),
-        **({"assignees": assignees} if assignees else {}),
-    }
+def _grant(sent: QueryDict, field: str, name: str) -> JSON:
+    approval = _line(sent, f"approval:{field}:{name}")
+    assignees = _listed(_text(sent, f"assignees:{field}:{name}"))
+    more = _given({"approval": "" if approval == "auto" else approval, "assignees": assignees})
+    return {GRANTS[field]: name, **more} if more or field == "tools" else name
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def run_agent(
     """
     agent_type = _named(agent, ctx) if isinstance(agent, str) else agent
     made = agent_type.make(check_config(agent_type, config))
-    task = _checked(agent_type.input, input, f"agent '{agent_type.name}'")
+    task = check_task(agent_type, input)
     if not ctx.agent:  # the node's own, and not one that another asks
         ctx.may_leave = ctx.can_be_left and agent_type.kind == "remote"
     outer, ctx.agent = ctx.agent, agent_type.name
@@ -68,6 +68,11 @@ async def arun_agent(agent: str | AgentType, input: JSON, ctx: Context) -> Resul
 def check_config(agent_type: AgentType, config: dict[str, Any] | None) -> Any:
     """Give the config as the agent's Config, or raise InvalidInput."""
     return _checked(agent_type.config, config or {}, f"agent '{agent_type.name}' (config)")
+
+
+def check_task(agent_type: AgentType, task: JSON) -> Any:
+    """Give the task as the agent's Input, or raise InvalidInput."""
+    return _checked(agent_type.input, task, f"agent '{agent_type.name}'")
 
 
 def _live(agent: Agent, task: Any, ctx: Context) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 HIDDEN = "***"
+SHORTEST_HIDDEN = 6  # characters; a shorter secret is found inside of ordinary words
 
 # Fields whose value is a secret whatever it looks like.
 SECRET_FIELDS = frozenset(
@@ -37,6 +38,20 @@ def redact_value(value: Any) -> Any:
             return {name: HIDDEN if _is_secret(name) else redact_value(inner) for name, inner in value.items()}
         case list() | tuple():
             return [redact_value(inner) for inner in value]
+    return value
+
+
+def hide(secret: str, value: Any) -> Any:
+    """Give a JSON value without this very secret, in whatever text and name of it that may stand."""
+    if len(secret) < SHORTEST_HIDDEN:
+        return value
+    match value:
+        case str():
+            return value.replace(secret, HIDDEN)
+        case Mapping():
+            return {hide(secret, name): hide(secret, inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [hide(secret, inner) for inner in value]
     return value
 
 

@@ -25,8 +25,8 @@ EVERYTHING = {
     "options": {"seconds": 0},
     "capabilities": ["guide", "show"],
     "tools": [{"tool": "demo.search"}, {"tool": "outbox.send", "approval": "always", "assignees": ["bob", "ada"]}],
-    "agents": ["assistant"],
-    "handoffs": ["echo"],
+    "agents": ["assistant", {"agent": "echo", "approval": "always"}],
+    "handoffs": [{"agent": "echo", "approval": "never", "assignees": ["bob"]}],
     "input_schema": {"type": "object"},
     "output_schema": {"type": "object", "required": ["a"]},
     "memory": {"recall": 3, "reflect": True},
@@ -92,6 +92,8 @@ def test_every_field_shows_what_the_agent_has(browser, guide):
     assert re.search(r'aria-label="When a person has to agree to outbox.send">.*?value="always" selected', page)
     assert 'name="agents" value="assistant" checked' in page
     assert 'name="handoffs" value="echo" checked' in page
+    assert re.search(r'aria-label="When a person has to agree to echo being asked">.*?value="always" selected', page)
+    assert re.search(r'agree to echo being left the task">.*?value="never" selected', page)
 
 
 def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(browser, alice):

@@ -144,6 +144,17 @@ def test_nobody_is_asked_about_arguments_that_do_not_fit(called: list[str]) -> N
     assert "'to'" in parrot.asked[1].messages[-1].content
 
 
+def test_only_others_words_taint_and_not_what_we_say_of_arguments(called: list[str]) -> None:
+    parrot = Parrot(wants("test.read", wrong=1), wants("ask_assistant"), wants("test.send", to="ada"), said("x"))
+
+    found = live(parrot, Office(), tools=["test.read", "test.send"], agents=["assistant"])
+
+    assert called == ["send ada"]
+    assert "'text'" in parrot.asked[1].messages[-1].content
+    assert "agent 'assistant'" in parrot.asked[2].messages[-1].content
+    assert found.is_tainted  # by what the last one gave
+
+
 def test_what_it_is_told_of_several_calls_stands_in_their_order(called: list[str]) -> None:
     wanted = both(("test.read", {"text": "a"}), ("nothing", {}), ("test.read", {"text": "b"}))
     parrot = Parrot(wanted, said("Done"))
@@ -179,6 +190,21 @@ def test_it_leaves_the_task_to_another_agent_whose_answer_is_final() -> None:
     found = live(Parrot(wants("hand_off_to_echo", task="all of it")), handoffs=["echo"])
 
     assert (found.output, found.turns) == ({"task": "all of it"}, 1)
+
+
+def test_a_task_that_it_may_not_leave_to_another_agent_stays_with_it() -> None:
+    office = Office("reject")
+    parrot = Parrot(wants("hand_off_to_echo", task="all"), said("Done"))
+
+    found = live(parrot, office, handoffs=[{"agent": "echo", "approval": "always"}])
+
+    assert office.asked == [{"agent": "echo", "arguments": {"task": "all"}}]
+    assert (found.text, found.turns, found.is_tainted) == ("Done", 2, False)
+    assert "A person has refused this call." in parrot.asked[1].messages[-1].content
+
+
+def test_what_another_agent_says_in_its_place_is_others_words() -> None:
+    assert live(Parrot(wants("hand_off_to_echo", task="all")), handoffs=["echo"]).is_tainted
 
 
 # ---- limits ---------------------------------------------------------------------------------------------------------

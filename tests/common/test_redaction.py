@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from apps.accounts.keys import new_secret
-from apps.common.redaction import redact, redacted
+from apps.common.redaction import hide, redact, redacted
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,13 @@ def test_a_key_keeps_what_tells_it_from_others():
     secret = new_secret()
 
     assert redact(f"key {secret.text}, used") == f"key ork_live_{secret.public_id}_***, used"
+
+
+def test_a_secret_is_hidden_wherever_it_stands():
+    value = {"a secret1": ["secret1", {"x": "is secret1!"}], "n": 1, "none": None}
+
+    assert hide("secret1", value) == {"a ***": ["***", {"x": "is ***!"}], "n": 1, "none": None}
+    assert hide("", "words") == hide("or", "words") == "words"  # which are no secrets, and stand in any text
 
 
 def test_fields_that_hold_secrets_are_hidden_at_every_depth():

@@ -44,7 +44,10 @@ CARD = {
 
 
 class Behaviour(AgentExecutor):
-    """Does what the text of a message says: echo, reply, fail, ask, or slow, which waits for `let_go`."""
+    """Does what the first word of a message says, and repeats the others: echo, reply, fail, ask, or slow.
+
+    The last waits for `let_go`.
+    """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -57,8 +60,9 @@ class Behaviour(AgentExecutor):
         self.messages.append(context.message)
         self.received.set()
         wanted = context.get_user_input()
-        if wanted == "reply":
-            said = Message(role=Role.ROLE_AGENT, message_id="r", parts=[new_text_part("at once")])
+        act, _, rest = wanted.partition(" ")
+        if act == "reply":
+            said = Message(role=Role.ROLE_AGENT, message_id="r", parts=[new_text_part(f"at once {rest}".rstrip())])
             await event_queue.enqueue_event(said)
             return
         task_id, context_id = str(context.task_id), str(context.context_id)
@@ -69,13 +73,14 @@ class Behaviour(AgentExecutor):
         await self._work(wanted, context.message, updater)
 
     async def _work(self, wanted: str, message: Message, updater: TaskUpdater) -> None:
-        if wanted == "ask":
+        act, _, rest = wanted.partition(" ")
+        if act == "ask":
             await updater.requires_input(updater.new_agent_message([new_text_part("Which city?")]))
             return
-        if wanted == "fail":
-            await updater.failed(updater.new_agent_message([new_text_part("No such city.")]))
+        if act == "fail":
+            await updater.failed(updater.new_agent_message([new_text_part(f"No such city. {rest}".rstrip())]))
             return
-        if wanted == "slow":
+        if act == "slow":
             await asyncio.to_thread(self.let_go.wait, 60)
         data = [MessageToDict(part.data) for part in message.parts if part.HasField("data")]
         given = Part(data=ParseDict({"data": data, "number": 7}, Value()))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django_scopes import scope
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
 from apps.common.errors import Conflict, Fatal, Invalid, NotFound, Retryable
@@ -220,6 +221,37 @@ def test_nobody_knows_what_became_of_a_call_that_took_too_long(added: McpServer,
 
     assert (late.value.code, late.value.in_doubt) == ("timeout", True)
     assert weather.calls == ["slow"]
+
+
+KEY = "a-very-secret-key-1234"
+
+
+def test_the_key_is_in_nothing_that_a_server_says(
+    transactional_db: None, organization: Any, address: str, weather: Weather
+) -> None:
+    weather.redescribe("shout", f"Says it loud with {KEY}.")
+    weather.server.add_tool(lambda: f"{KEY}!", name="tell", description="Tells.")
+    weather.server.add_tool(_quoting_failure, name="fail", description="Fails.")
+    with scope(organization=organization):
+        server = add_server(
+            organization=organization, name="weather", url=f"http://{address}/mcp", enabled=True, by="me", key=KEY
+        )
+        refresh_server(server)
+    approve(server, "forecast", "shout", "tell", "fail")
+
+    output = call(server, "forecast", {"city": f"Bern {KEY}"})
+    with pytest.raises(Fatal) as failed:
+        call(server, "fail", {})
+
+    assert output["city"] == "Bern ***"
+    assert KEY not in str(call(server, "tell", {}))
+    assert "***" in failed.value.message
+    assert KEY not in failed.value.message
+    assert registry.get("mcp.weather.shout", organization.pk).description == "Says it loud with ***."
+
+
+def _quoting_failure() -> str:
+    raise ToolError(f"the key {KEY} is not good enough")
 
 
 def test_a_server_that_is_switched_off_is_not_asked(added: McpServer, weather: Weather) -> None:

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from django_scopes import scope
 
+from apps.agents.services.definitions import save_agent
 from apps.common.database import release_connection
 from apps.integrations.a2a_client import conversation
+from apps.integrations.language_models import registry as models
 from apps.integrations.models import A2aAgent
-from apps.integrations.services.a2a_agents import add_agent, refresh_agent
+from apps.integrations.services.a2a_agents import add_agent, change_agent, refresh_agent
+from tests.agents.parrot import Parrot, said, wants
 from tests.engine.documents import workflow
 from tests.integrations.a2a_servers import Behaviour, listed_agent, serving_agent
 from tests.workflows.engine_room import EngineRoom
@@ -169,3 +172,76 @@ def test_a_row_is_of_its_organization(room: EngineRoom, other_organization: Any)
 
     with scope(organization=other_organization):
         assert not A2aAgent.objects.exists()
+
+
+KEY = "a-very-secret-key-1234"
+
+
+@pytest.mark.parametrize("task", [f"echo {KEY}", f"reply {KEY}", f"fail {KEY}"])
+def test_the_key_is_in_nothing_that_an_agent_says(
+    room: EngineRoom, added: A2aAgent, behaviour: Behaviour, task: str
+) -> None:
+    with room.scope():
+        change_agent(added, key=KEY)
+
+    run = room.start(node({"task": task, "data": KEY}))
+    room.work()
+
+    ended = room.run(run)
+    assert KEY in str(behaviour.messages)
+    assert KEY not in f"{ended.output} {ended.error} {[event.data for event in room.events(run)]}"
+    assert "***" in f"{ended.output} {ended.error}"
+
+
+# ---- asked by an agent made of a prompt -------------------------------------------------------------
+
+
+@pytest.fixture
+def clerk(room: EngineRoom) -> Iterator[Parrot]:
+    """An agent that may ask the weather, and leave its task to it."""
+    parrot = Parrot(said("Done"))
+    models.register(parrot)
+    document = {"model": parrot.name, "agents": ["a2a.weather"], "handoffs": ["a2a.weather"]}
+    with room.scope():
+        save_agent(organization=room.organization, name="clerk", document=document, by="user:alice")
+    yield parrot
+    models.unregister(parrot.name)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        ("ask_a2a.weather", "May clerk ask a2a.weather?"),
+        ("hand_off_to_a2a.weather", "May clerk leave its task to a2a.weather?"),
+    ],
+)
+def test_an_agent_elsewhere_is_given_others_words_with_leave_only(
+    room: EngineRoom, added: A2aAgent, behaviour: Behaviour, clerk: Parrot, act: str, message: str
+) -> None:
+    clerk.replies = [wants(act, task="Tell eve"), wants(act, task="echo"), said("Done")]
+    task = {"task": "Go", "context": "Tell it all"}
+    run = room.start(workflow({"a": {"type": "agent", "agent": "clerk", "input": task}}))
+
+    room.work()
+    asked = room.approval(run)
+    room.decide(run, "reject")
+    room.work()
+    room.decide(run, "approve")
+    room.work()
+
+    assert (asked.message, asked.payload) == (message, {"agent": "a2a.weather", "arguments": {"task": "Tell eve"}})
+    assert room.status(run) == "completed"
+    assert [part.text for said in behaviour.messages for part in said.parts] == ["echo"]
+
+
+def test_an_agent_elsewhere_is_asked_at_once_by_one_that_has_read_nothing(
+    room: EngineRoom, added: A2aAgent, behaviour: Behaviour, clerk: Parrot
+) -> None:
+    clerk.replies = [wants("ask_a2a.weather", task="echo"), wants("ask_a2a.weather", task="again"), said("Done")]
+    run = room.start(workflow({"a": {"type": "agent", "agent": "clerk", "input": {"task": "Go"}}}))
+
+    room.work()
+    second = room.approval(run)  # by now it has read what that one said
+
+    assert second.payload["arguments"] == {"task": "again"}
+    assert len(behaviour.messages) == 1

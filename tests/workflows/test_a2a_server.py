@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -28,9 +28,14 @@ from a2a.types.a2a_pb2 import (
 from a2a.utils.errors import A2AError
 from google.protobuf.json_format import MessageToDict
 
+from apps.agents.services.definitions import save_agent
 from apps.common.database import release_connection
+from apps.integrations import registry as tools
+from apps.integrations.language_models import registry as models
+from apps.integrations.tools import tool
 from apps.workflows.protocols.a2a.skills import with_text
 from orchestra import asgi
+from tests.agents.parrot import Parrot, said, wants
 from tests.engine.documents import workflow
 from tests.integrations.asgi_servers import serving_asgi
 from tests.workflows.engine_room import EngineRoom
@@ -88,6 +93,28 @@ def working(room: EngineRoom) -> Iterator[EngineRoom]:
     yield room
     over.set()
     thread.join()
+
+
+@pytest.fixture
+def parrot() -> Iterator[Parrot]:
+    parrot = Parrot(said("Done"))
+    models.register(parrot)
+    yield parrot
+    models.unregister(parrot.name)
+
+
+@pytest.fixture
+def sent_to() -> Iterator[list[str]]:
+    """To whom something was sent."""
+    calls: list[str] = []
+
+    @tool(name="test.send", effect="external_write")
+    def send(to: str) -> None:
+        """Sends."""
+        calls.append(to)
+
+    yield calls
+    tools.unregister("test.send")
 
 
 def offer(room: EngineRoom, actor: Any, document: dict[str, Any]) -> str:
@@ -221,6 +248,28 @@ def test_a_question_to_people_is_input_required_and_can_be_answered(working: Eng
     assert asked.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
     assert get_message_text(asked.status.message) == "Shall we?"
     assert (done.id, done.status.state) == (asked.id, TaskState.TASK_STATE_COMPLETED)
+
+
+def test_a_client_does_not_give_leave_for_a_call_that_its_own_words_have_led_to(
+    working: EngineRoom, alice: Any, talk: Any, parrot: Parrot, sent_to: list[str]
+) -> None:
+    parrot.replies = [wants("test.send", to="eve"), said("Done")]
+    with working.scope():
+        document = {"model": parrot.name, "tools": ["test.send"]}
+        save_agent(organization=working.organization, name="clerk", document=document, by="user:alice")
+
+    async def talking() -> Any:
+        async with talk(alice.secret, "clerk") as client:
+            asked = await sent(client, message(new_text_part("Send it to eve")))
+            with pytest.raises(A2AError, match="a person decides"):
+                await sent(client, message(new_text_part("approve"), task_id=asked.id))
+            return asked
+
+    task = ask(talking())
+
+    assert get_message_text(task.status.message) == "May clerk call test.send?"
+    assert task.status.state == TaskState.TASK_STATE_WORKING
+    assert (working.status(UUID(task.id)), sent_to) == ("waiting", [])
 
 
 def test_a_task_is_cancelled_once_and_for_all(room: EngineRoom, alice: Any, talk: Any) -> None:

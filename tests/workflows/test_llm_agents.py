@@ -172,6 +172,147 @@ def test_it_runs_a_workflow_as_a_tool_and_goes_on_with_its_output(room: EngineRo
     assert (child.parent_id, child.status) == (run.pk, "completed")
 
 
+DOUBLE = {
+    "name": "double",
+    "inputs": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}},
+    "nodes": {"d": {"type": "set", "values": {"x": "{{ inputs.n * 2 }}"}}},
+}
+
+
+def test_a_workflow_is_run_with_leave_once_others_words_were_read(room: EngineRoom, parrot: Parrot) -> None:
+    room.save(DOUBLE)
+    make(room, "clerk", model=parrot.name, workflows=[{"workflow": "double", "assignees": ["bob"]}])
+    parrot.replies = [wants("run_double", n="many"), wants("run_double", n=1), wants("run_double", n=2), said("Done")]
+    run = room.start(workflow({"a": node("clerk", input={"task": "Go", "context": "Run it"})}))
+
+    room.work()
+    first, before = open_approval(room), len(room.children(run))
+    room.decide(run, "reject", by="user:bob")
+    room.work()
+    second = open_approval(room)
+    room.decide(run, "approve", by="user:bob")
+    ended = room.until_ended(run)
+
+    assert (first.message, first.assignees, before) == ("May clerk run double?", ["bob"], 0)
+    assert first.payload == {"workflow": "double", "arguments": {"n": 1}}
+    assert second.payload["arguments"] == {"n": 2}
+    assert ended.status == "completed"
+    assert [room.output(child) for child in room.children(run)] == [{"d": {"x": 4}}]
+
+
+def test_a_workflow_that_is_trusted_is_run_whatever_was_read(room: EngineRoom, parrot: Parrot) -> None:
+    room.save(DOUBLE)
+    make(room, "clerk", model=parrot.name, workflows=[{"workflow": "double", "approval": "never"}])
+    parrot.replies = [wants("run_double", n=1), said("Done")]
+
+    run = room.finish(workflow({"a": node("clerk", input={"task": "Go", "context": "Run it"})}))
+
+    assert (run.status, len(room.children(run.pk))) == ("completed", 1)
+
+
+# ---- whose words the task has -----------------------------------------------------------------------
+
+SEARCH = {"type": "tool", "tool": "demo.search", "input": {"query": "tea"}}
+
+
+def begun_by(node: dict[str, Any], **nodes: Any) -> dict[str, Any]:
+    """A workflow that ends with an agent which wants to send something."""
+    return workflow({**nodes, "last": {**node, "needs": list(nodes)}}, name="sends")
+
+
+def sender(room: EngineRoom, parrot: Parrot, approval: str = "auto") -> None:
+    make(room, "clerk", model=parrot.name, tools=[{"tool": "test.send", "approval": approval}])
+    parrot.replies = [wants("test.send", to="ada"), said("Done")]
+
+
+def test_a_task_that_takes_up_what_a_tool_gave_begins_tainted(
+    room: EngineRoom, parrot: Parrot, sent: list[str]
+) -> None:
+    sender(room, parrot)
+    task = {"task": "Read {{ nodes.found.output }}"}
+
+    run = room.start(begun_by(node("clerk", input=task), found=SEARCH))
+    room.work()
+    before = list(sent)
+    room.decide(run, "approve")
+    room.work()
+
+    assert (before, sent, room.status(run)) == ([], ["ada"], "completed")
+
+
+def test_a_tool_that_is_trusted_is_called_whatever_the_task_takes_up(
+    room: EngineRoom, parrot: Parrot, sent: list[str]
+) -> None:
+    sender(room, parrot, "never")
+
+    room.finish(begun_by(node("clerk", input={"task": "Read {{ nodes.found.output }}"}), found=SEARCH))
+
+    assert sent == ["ada"]
+
+
+def test_the_assistant_of_a_workflow_obeys_the_same_rule(room: EngineRoom, parrot: Parrot, sent: list[str]) -> None:
+    parrot.replies = [wants("test.send", to="ada"), said("Done"), wants("test.send", to="bob"), said("Done")]
+    task, trusted = {"task": "Read {{ nodes.found.output }}"}, {"tool": "test.send", "approval": "never"}
+    asking, sending = (
+        begun_by(node("assistant", model=parrot.name, config={"tools": [tool]}, input=task), found=SEARCH)
+        for tool in ("test.send", trusted)
+    )
+
+    run = room.start(asking)
+    room.work()
+    room.decide(run, "reject")
+    room.work()
+    room.finish(sending)
+
+    assert (room.status(run), sent) == ("completed", ["bob"])
+
+
+def test_each_item_of_a_list_that_others_have_made_begins_tainted(
+    room: EngineRoom, parrot: Parrot, sent: list[str]
+) -> None:
+    sender(room, parrot)
+    reads = node("clerk", input={"task": "Read {{ item }}"})
+    each = {"type": "map", "over": "{{ [nodes.found.output] }}", "node": reads}
+
+    run = room.start(begun_by(each, found=SEARCH))
+    room.work()
+
+    assert (open_approval(room).payload["tool"], sent, room.status(run)) == ("test.send", [], "waiting")
+
+
+@pytest.mark.parametrize(("trigger", "asks"), [("api", False), ("manual", False), ("mcp", True), ("a2a", True)])
+def test_the_input_of_a_run_is_others_words_where_others_programs_started_it(
+    room: EngineRoom, parrot: Parrot, sent: list[str], trigger: str, asks: bool
+) -> None:
+    sender(room, parrot)
+
+    room.start(begun_by(node("clerk", input={"task": "{{ inputs.task }}"})), {"task": "Go"}, trigger=trigger)
+    room.work()
+
+    assert sent == ([] if asks else ["ada"])
+
+
+def test_what_a_run_gives_another_or_a_fork_takes_over_is_others_words(
+    room: EngineRoom, parrot: Parrot, sent: list[str]
+) -> None:
+    sender(room, parrot)
+    room.save(begun_by(node("clerk", input={"task": "{{ inputs.task }}"})))
+    child = {"type": "workflow", "workflow": "sends", "input": {"task": "Go"}}
+
+    run = room.start(workflow({"a": child}))
+    room.work()
+    asked = open_approval(room)
+    room.cancel(run)
+    parrot.replies = [said("Done")]
+    first = room.finish(begun_by(node("clerk", input={"task": "{{ inputs.task }}"})), {"task": "Go"})
+    parrot.replies = [wants("test.send", to="ada"), said("Done")]
+    fork = room.fork(first.pk, "last")
+    room.work()
+
+    assert asked.payload["arguments"] == {"to": "ada"}
+    assert (room.status(fork), sent) == ("waiting", [])
+
+
 def test_a_run_that_reaches_a_budget_pauses_and_goes_on_when_there_is_more(
     room: EngineRoom, server: ChatServer, settings: Any
 ) -> None:

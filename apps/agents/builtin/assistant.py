@@ -5,7 +5,7 @@ from pydantic import AliasChoices, BaseModel, Field, JsonValue, field_validator
 from apps.agents.context import Context
 from apps.agents.llm.loop import Task, answer
 from apps.agents.llm.prompt import texts_of
-from apps.agents.llm.spec import AgentSpec, Grant, Limits, Memory, checked_schema
+from apps.agents.llm.spec import AgentSpec, GivenTool, Limits, Memory, checked_schema
 from apps.agents.memory.assistance import MemoryConfig
 from apps.agents.sdk import Agent
 from apps.common.json import JSON
@@ -28,7 +28,9 @@ class Assistant(Agent):
     class Config(MemoryConfig):
         instructions: str = Field("", max_length=100_000, description="Who the model is to be and how it answers.")
         model: str = Field("default", description="The model that is asked where the node names none.")
-        tools: list[str] = Field(default=[], max_length=50, description="Names of the tools that it may call.")
+        tools: list[GivenTool] = Field(
+            default=[], max_length=50, description="Tools that it may call: names, or {tool, approval, assignees}."
+        )
         most_turns: int = Field(8, ge=1, le=25, description="How often the model is asked before this is given up.")
         options: dict[str, JsonValue] = Field(default={}, description="Settings of the model, such as temperature.")
         output_schema: dict[str, JsonValue] | None = Field(
@@ -45,7 +47,7 @@ class Assistant(Agent):
             return AgentSpec(
                 instructions=self.instructions,
                 model=self.model,
-                tools=tuple(Grant(tool=name) for name in self.tools),
+                tools=tuple(self.tools),
                 options=self.options,
                 memory=Memory(recall=self.recall, reflect=self.reflect, history_tokens=self.history_tokens),
                 limits=Limits(turns=self.most_turns),

@@ -130,9 +130,7 @@ class _Life:
         if self.calls > self.spec.limits.tool_calls:
             _stop("tool_calls", f"asked for {self.calls} calls")
         if (handoff := next(filter(self._is_handoff, wanted), None)) is not None:
-            output = await self.offers[handoff.name].call(handoff, self.ctx.tainted)
-            self.messages += [_told(call, output if call is handoff else {"error": "Not done."}) for call in wanted]
-            return self._answer(reply, output, "")
+            return await self._hand_off(handoff, wanted, reply)
         tainted = self.ctx.tainted
         together = [call for call in wanted if (offer := self._offer(call)) and offer.is_parallel]
         told = dict(zip((id(call) for call in together), await self._together(together, tainted), strict=True))
@@ -141,6 +139,16 @@ class _Life:
                 told[id(call)] = await self._done(call, tainted)
         self.messages += [told[id(call)] for call in wanted]
         return None
+
+    async def _hand_off(self, handoff: ToolCall, wanted: Sequence[ToolCall], reply: Reply) -> Answer | None:
+        """What the other agent answers; None where the task is not left to it, which the model is told."""
+        try:
+            output, is_refused = await self.offers[handoff.name].call(handoff, self.ctx.tainted), False
+        except Refused as why:
+            output, is_refused = {"error": str(why)}, True
+        self.ctx.tainted = self.ctx.tainted or not is_refused
+        self.messages += [_told(call, output if call is handoff else {"error": "Not done."}) for call in wanted]
+        return None if is_refused else self._answer(reply, output, "")
 
     async def _together(self, calls: Sequence[ToolCall], tainted: bool) -> Sequence[Message]:
         return await asyncio.gather(*(self._done(call, tainted) for call in calls))

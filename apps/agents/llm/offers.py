@@ -1,19 +1,21 @@
 """What a model may ask for: tools, other agents, workflows."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from uuid import UUID
 
 from apps.agents import registry as agents
 from apps.agents.context import Context
-from apps.agents.llm.spec import AgentSpec, Grant
+from apps.agents.llm.spec import AgentGrant, AgentSpec, AnyGrant, Grant, WorkflowGrant
+from apps.agents.registry import AgentType
+from apps.agents.runtime import arun_agent, check_task
 from apps.common.database import on_thread
 from apps.common.errors import Fatal, NotFound
 from apps.common.json import JSON
 from apps.integrations import registry as tools
 from apps.integrations.language_models.shapes import OfferedTool, ToolCall
-from apps.integrations.tools import Tool
 
 DEEPEST = 5  # agents that ask agents
 HANDOFF = {
@@ -21,6 +23,9 @@ HANDOFF = {
     "required": ["task"],
     "properties": {"task": {"type": "string", "description": "All that the other one has to know."}},
 }
+
+
+Call = Callable[[ToolCall, bool], Awaitable[JSON]]  # what is wanted, and whether the agent is tainted
 
 
 class Refused(Exception):
@@ -34,7 +39,7 @@ class Offer:
     name: str
     description: str
     parameters: dict[str, Any]
-    call: Callable[[ToolCall, bool], Awaitable[JSON]]  # what is wanted, and whether the agent is tainted
+    call: Call
     is_parallel: bool = False
     is_handoff: bool = False
 
@@ -52,6 +57,9 @@ class Workflows(Protocol):
     def describe(self, organization_id: UUID, name: str) -> tuple[str, dict[str, Any]]:
         """Give what a workflow does and the JSON Schema of its input; raises NotFound."""
 
+    def check(self, organization_id: UUID, name: str, given: JSON) -> None:
+        """Raise NotFound for an unknown workflow, Fatal for input that it does not take."""
+
 
 workflows: list[Workflows] = []  # one, once the app of workflows has put it here
 
@@ -64,9 +72,9 @@ def workflow_names(organization_id: UUID) -> Sequence[str]:
 async def offers_of(spec: AgentSpec, ctx: Context) -> dict[str, Offer]:
     """Give what the agent may ask for, by the names that the model is told; raises NotFound for what is not there."""
     found = [await _tool(grant, ctx) for grant in spec.tools]
-    found += [await _agent(name, ctx) for name in spec.agents]
-    found += [await _handoff(name, ctx) for name in spec.handoffs]
-    found += [await _workflow(name, ctx) for name in spec.workflows]
+    found += [await _agent(grant, ctx) for grant in spec.agents]
+    found += [await _handoff(grant, ctx) for grant in spec.handoffs]
+    found += [await _workflow(grant, ctx) for grant in spec.workflows]
     return {offer.name: offer for offer in _told_apart(found)}
 
 
@@ -74,69 +82,99 @@ async def _tool(grant: Grant, ctx: Context) -> Offer:
     tool = await tools.aget(grant.tool, ctx.organization_id)
 
     async def call(wanted: ToolCall, is_tainted: bool) -> JSON:
-        if needs_leave(grant, tool, is_tainted=is_tainted):
-            await _ask_leave(grant, tool, wanted.arguments, ctx)
-        return await ctx.acall_tool(tool.name, wanted.arguments, call_id=wanted.id)
+        arguments = wanted.arguments
+        with _refusing_what_does_not_fit():
+            tool.arguments(arguments)
+        if needs_leave(grant, is_tainted=is_tainted, changes_outside=tool.changes_outside):
+            await _ask_leave(f"call {tool.name}", grant, {"tool": tool.name, "arguments": arguments}, ctx)
+        return await ctx.acall_tool(tool.name, arguments, call_id=wanted.id)
 
     may_ask = grant.approval == "always" or (grant.approval == "auto" and tool.changes_outside)
     is_parallel = tool.effect == "read" and not may_ask
     return Offer(tool.name, tool.description, tool.input_schema, call, is_parallel=is_parallel)
 
 
-def needs_leave(grant: Grant, tool: Tool, *, is_tainted: bool) -> bool:
+async def _agent(grant: AgentGrant, ctx: Context) -> Offer:
+    agent_type = await _named(grant, ctx)
+    call = _turning_to("ask", grant, ctx)
+    return Offer(f"ask_{grant.agent}", agent_type.description, agent_type.input_schema or HANDOFF, call)
+
+
+async def _handoff(grant: AgentGrant, ctx: Context) -> Offer:
+    agent_type = await _named(grant, ctx)
+    call = _turning_to("leave its task to", grant, ctx)
+    told = f"Leaves the whole task to {grant.agent}, whose answer is final. {agent_type.description}"
+    return Offer(f"hand_off_to_{grant.agent}", told, HANDOFF, call, is_handoff=True)
+
+
+def _turning_to(act: str, grant: AgentGrant, ctx: Context) -> Call:
+    """How another agent is given something; only one outside needs leave, as one of ours is tainted with the visit."""
+
+    async def call(wanted: ToolCall, is_tainted: bool) -> JSON:
+        arguments = wanted.arguments
+        agent_type = await _named(grant, ctx)
+        with _refusing_what_does_not_fit():
+            check_task(agent_type, arguments)
+        if needs_leave(grant, is_tainted=is_tainted, changes_outside=agent_type.kind == "remote"):
+            await _ask_leave(f"{act} {grant.agent}", grant, {"agent": grant.agent, "arguments": arguments}, ctx)
+        return await _deeper(ctx, agent_type, arguments)
+
+    return call
+
+
+async def _named(grant: AgentGrant, ctx: Context) -> AgentType:
+    return await on_thread(agents.get_for, ctx.organization_id, grant.agent)
+
+
+async def _workflow(grant: WorkflowGrant, ctx: Context) -> Offer:
+    name = grant.workflow
+    if not workflows:
+        raise NotFound(f"There is no workflow '{name}' here.", code="unknown_workflow")
+    description, schema = await on_thread(workflows[0].describe, ctx.organization_id, name)
+
+    async def call(wanted: ToolCall, is_tainted: bool) -> JSON:
+        arguments = wanted.arguments
+        with _refusing_what_does_not_fit():
+            await on_thread(workflows[0].check, ctx.organization_id, name, arguments)
+        if needs_leave(grant, is_tainted=is_tainted, changes_outside=True):
+            await _ask_leave(f"run {name}", grant, {"workflow": name, "arguments": arguments}, ctx)
+        return await ctx.arun_workflow(name, arguments)
+
+    return Offer(f"run_{name}", description, schema, call)
+
+
+def needs_leave(grant: AnyGrant, *, is_tainted: bool, changes_outside: bool) -> bool:
     """Tell whether a person has to agree: as the grant says, or because others' words may be behind the call."""
     if grant.approval == "auto":
-        return tool.changes_outside and is_tainted
+        return changes_outside and is_tainted
     return grant.approval == "always"
 
 
-async def _ask_leave(grant: Grant, tool: Tool, arguments: dict[str, JSON], ctx: Context) -> None:
-    tool.arguments(arguments)  # what does not fit is told to the model, and nobody is asked about it
-    payload = {"tool": tool.name, "arguments": arguments}
-    decision = await ctx.aask_person(f"May {ctx.agent} call {tool.name}?", payload, grant.assignees)
+async def _ask_leave(act: str, grant: AnyGrant, payload: JSON, ctx: Context) -> None:
+    try:
+        decision = await ctx.aask_person(f"May {ctx.agent} {act}?", payload, grant.assignees)
+    except Fatal as nobody:
+        raise Refused(str(nobody)) from None
     if not decision.is_approved:
         said = f" They say: {decision.comment}" if decision.comment else ""
         raise Refused(f"A person has refused this call.{said}")
 
 
-async def _agent(name: str, ctx: Context) -> Offer:
-    agent_type = await on_thread(agents.get_for, ctx.organization_id, name)
-
-    async def call(wanted: ToolCall, _: bool) -> JSON:
-        return await _deeper(ctx, name, wanted.arguments)
-
-    return Offer(f"ask_{name}", agent_type.description, agent_type.input_schema or HANDOFF, call)
-
-
-async def _handoff(name: str, ctx: Context) -> Offer:
-    agent_type = await on_thread(agents.get_for, ctx.organization_id, name)
-
-    async def call(wanted: ToolCall, _: bool) -> JSON:
-        return await _deeper(ctx, name, wanted.arguments)
-
-    told = f"Leaves the whole task to {name}, whose answer is final. {agent_type.description}"
-    return Offer(f"hand_off_to_{name}", told, HANDOFF, call, is_handoff=True)
+@contextmanager
+def _refusing_what_does_not_fit() -> Iterator[None]:
+    """Have the model told what is wrong with its arguments: nobody is asked about them, and no other has said it."""
+    try:
+        yield
+    except Fatal as wrong:
+        raise Refused(str(wrong)) from None
 
 
-async def _workflow(name: str, ctx: Context) -> Offer:
-    if not workflows:
-        raise NotFound(f"There is no workflow '{name}' here.", code="unknown_workflow")
-    description, schema = await on_thread(workflows[0].describe, ctx.organization_id, name)
-
-    async def call(wanted: ToolCall, _: bool) -> JSON:
-        return await ctx.arun_workflow(name, wanted.arguments)
-
-    return Offer(f"run_{name}", description, schema, call)
-
-
-async def _deeper(ctx: Context, name: str, task: JSON) -> JSON:
+async def _deeper(ctx: Context, agent_type: AgentType, task: JSON) -> JSON:
     """What another agent answers, in the same visit and journal."""
-    from apps.agents.runtime import arun_agent  # noqa: PLC0415 - which runs this one too
-
     if ctx.depth >= DEEPEST:
         raise Fatal(f"Agents that ask agents are {DEEPEST} deep, the limit.", code="limit_nesting")
     with ctx.deeper():
-        return (await arun_agent(name, task, ctx)).output
+        return (await arun_agent(agent_type, task, ctx)).output
 
 
 def _told_apart(found: Iterable[Offer]) -> Sequence[Offer]:

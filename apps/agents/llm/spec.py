@@ -2,14 +2,30 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from apps.agents.memory.assistance import MemoryConfig
 from apps.common.json_schema import Checker
 from apps.common.validation import InvalidInput
 
 LONGEST_INSTRUCTIONS = 100_000
-Approval = Literal["auto", "always", "never"]
+Approval = Annotated[
+    Literal["auto", "always", "never"],
+    Field(
+        description="auto: before a call that may change something outside, after the agent has read what others "
+        "wrote; always; or never, which trusts whatever the agent may have read.",
+    ),
+]
+Assignees = Annotated[tuple[str, ...], Field(max_length=20, description="Who is asked; empty: whoever may run.")]
 
 
 class Part(BaseModel):
@@ -22,12 +38,63 @@ class Grant(Part):
     """A tool that the agent may call, and when a person has to agree before."""
 
     tool: str = Field(min_length=1, max_length=200)
-    approval: Approval = Field(
-        "auto",
-        description="auto: before it changes something outside after the agent has read what others wrote; always; or "
-        "never, which trusts whatever the agent may have read.",
+    approval: Approval = "auto"
+    assignees: Assignees = ()
+
+    @property
+    def name(self) -> str:
+        """Give what is granted."""
+        return self.tool
+
+
+class BriefPart(Part):
+    """A part that is written as its name alone where it says nothing else."""
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, write: SerializerFunctionWrapHandler) -> Any:
+        written = write(self)
+        return next(iter(written.values())) if len(written) == 1 else written
+
+
+class AgentGrant(BriefPart):
+    """An agent that this one may turn to; one outside is asked with leave as a tool is that changes something there."""
+
+    agent: str = Field(min_length=1, max_length=200)
+    approval: Approval = "auto"
+    assignees: Assignees = ()
+
+    @property
+    def name(self) -> str:
+        """Give what is granted."""
+        return self.agent
+
+
+class WorkflowGrant(BriefPart):
+    """A workflow that the agent may run, with leave as a tool that changes something outside."""
+
+    workflow: str = Field(min_length=1, max_length=200)
+    approval: Approval = "auto"
+    assignees: Assignees = ()
+
+    @property
+    def name(self) -> str:
+        """Give what is granted."""
+        return self.workflow
+
+
+AnyGrant = Grant | AgentGrant | WorkflowGrant
+
+
+def _or_name(field: str, part: type[Part]) -> BeforeValidator:
+    """Take a name alone for the part that has it in this field."""
+    return BeforeValidator(
+        lambda value: {field: value} if isinstance(value, str) else value, json_schema_input_type=str | part
     )
-    assignees: tuple[str, ...] = Field((), max_length=20, description="Who is asked; empty: whoever may run.")
+
+
+GivenTool = Annotated[Grant, _or_name("tool", Grant)]
+GivenAgent = Annotated[AgentGrant, _or_name("agent", AgentGrant)]
+GivenWorkflow = Annotated[WorkflowGrant, _or_name("workflow", WorkflowGrant)]
 
 
 class Limits(Part):
@@ -63,10 +130,6 @@ class Memory(MemoryConfig):
     model_config = Part.model_config
 
 
-def _grant(value: Any) -> Any:
-    return {"tool": value} if isinstance(value, str) else value
-
-
 def checked_schema(schema: dict[str, Any] | None) -> dict[str, Any] | None:
     """Give the JSON Schema, or raise ValueError where it is none."""
     if schema is not None:
@@ -86,10 +149,10 @@ class AgentSpec(Part):
     model: str = Field("default", max_length=200)
     options: dict[str, JsonValue] = Field(default={}, description="Settings of the model, such as temperature.")
     capabilities: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field((), max_length=20)
-    tools: tuple[Annotated[Grant, BeforeValidator(_grant)], ...] = Field((), max_length=50)
-    agents: tuple[str, ...] = Field((), max_length=20, description="Agents that it may ask.")
-    handoffs: tuple[str, ...] = Field((), max_length=20, description="Agents that it may leave the task to.")
-    workflows: tuple[str, ...] = Field((), max_length=20, description="Workflows that it may run.")
+    tools: tuple[GivenTool, ...] = Field((), max_length=50)
+    agents: tuple[GivenAgent, ...] = Field((), max_length=20, description="Agents that it may ask.")
+    handoffs: tuple[GivenAgent, ...] = Field((), max_length=20, description="Agents that it may leave the task to.")
+    workflows: tuple[GivenWorkflow, ...] = Field((), max_length=20, description="Workflows that it may run.")
     input_schema: dict[str, JsonValue] | None = Field(None, description="JSON Schema; without it a task in words.")
     output_schema: dict[str, JsonValue] | None = Field(None, description="JSON Schema; without it a text.")
     memory: Memory = Memory()

@@ -147,19 +147,19 @@ def _unknown(place: str, kind: str, name: str, known: Iterable[str]) -> ErrorIte
 def _unknown_agents(organization: Organization, own: str, spec: AgentSpec) -> list[ErrorItem]:
     known = [agent.name for agent in registry.all_for(organization.pk) if agent.name != own]  # none asks itself
     return [
-        _unknown(f"/{field}/{place}", "agent", name, known)
-        for field, names in (("agents", spec.agents), ("handoffs", spec.handoffs))
-        for place, name in enumerate(names)
-        if name not in known
+        _unknown(f"/{field}/{place}", "agent", grant.agent, known)
+        for field, grants in (("agents", spec.agents), ("handoffs", spec.handoffs))
+        for place, grant in enumerate(grants)
+        if grant.agent not in known
     ]
 
 
 def _unknown_workflows(organization: Organization, spec: AgentSpec) -> list[ErrorItem]:
     known = workflow_names(organization.pk) if spec.workflows else []
     return [
-        _unknown(f"/workflows/{place}", "workflow", name, known)
-        for place, name in enumerate(spec.workflows)
-        if name not in known
+        _unknown(f"/workflows/{place}", "workflow", grant.workflow, known)
+        for place, grant in enumerate(spec.workflows)
+        if grant.workflow not in known
     ]
 
 

@@ -112,6 +112,9 @@ def _own(agent_type: AgentType) -> dict[str, Any] | None:
         "version": agent_type.version,
         "spec": spec,
         "tools": [(grant, effects.get(grant.tool, "gone"), leaves[grant.approval]) for grant in spec.tools],
+        "asked": [(grant, leaves[grant.approval]) for grant in spec.agents],
+        "left_to": [(grant, leaves[grant.approval]) for grant in spec.handoffs],
+        "run": [(grant, leaves[grant.approval]) for grant in spec.workflows],
         "limits": _limits(spec),
         "guardrails": _guardrails(spec),
     }

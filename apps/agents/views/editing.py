@@ -249,8 +249,7 @@ def _tools(request: PageRequest, fields: Fields) -> list[dict[str, Any]]:
             "description": known[name].description.partition("\n")[0] if name in known else "There is no such tool.",
             "effect": EFFECTS[known[name].effect] if name in known else "gone",
             "is_chosen": name in chosen,
-            "approval": (fields.get(f"approval:{name}") or ["auto"])[-1],
-            "assignees": (fields.get(f"assignees:{name}") or [""])[-1],
+            "leave": _leave(fields, "tools", name),
         }
         for name in [*gone, *sorted(known, key=lambda name: (name not in chosen, name.casefold()))]
     ]
@@ -268,14 +267,30 @@ def _agents(request: PageRequest, draft: Draft) -> list[dict[str, Any]]:
             "description": known.get(name, "There is no such agent."),
             "is_asked": name in asked,
             "is_left_to": name in left_to,
+            "leave_to_ask": _leave(draft.fields, "agents", name),
+            "leave_to_hand_off": _leave(draft.fields, "handoffs", name),
         }
         for name in [*gone, *sorted(known, key=lambda name: (name not in chosen, name.casefold()))]
     ]
 
 
-def _workflows(request: PageRequest, fields: Fields) -> list[tuple[str, bool]]:
+def _workflows(request: PageRequest, fields: Fields) -> list[dict[str, Any]]:
     chosen = fields.get("workflows", [])
-    return [(name, name in chosen) for name in _merged(chosen, workflow_names(request.access.organization.pk))]
+    return [
+        {"name": name, "is_chosen": name in chosen, "leave": _leave(fields, "workflows", name)}
+        for name in _merged(chosen, workflow_names(request.access.organization.pk))
+    ]
+
+
+def _leave(fields: Fields, field: str, name: str) -> dict[str, str]:
+    """When a person has to agree to an entry, and who: what is asked, and where the form has the answers."""
+    when, who = f"approval:{field}:{name}", f"assignees:{field}:{name}"
+    return {
+        "when": when,
+        "who": who,
+        "approval": (fields.get(when) or ["auto"])[-1],
+        "assignees": (fields.get(who) or [""])[-1],
+    }
 
 
 def _merged(chosen: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -29,10 +29,12 @@ from google.protobuf.struct_pb2 import Value  # type: ignore[import-untyped]
 
 from apps.common.errors import Fatal, Retryable
 from apps.common.json import JSON
+from apps.common.redaction import hide
 from apps.integrations.a2a_client.shapes import MOST_SHOWN, Remote, Said
 from apps.integrations.egress import fetch
 from apps.integrations.egress.bounded import bounded_client
 from apps.integrations.egress.rules import check_url
+from apps.integrations.services.remote_servers import key_in
 
 REQUEST_SECONDS = 60.0
 CANCEL_SECONDS = 2.5  # with what a cancelled attempt waits before, less than it is given
@@ -60,7 +62,7 @@ async def read_card(url: str, headers: dict[str, str]) -> dict[str, Any]:
     if answer.status != 200:  # noqa: PLR2004 - the HTTP standard
         raise Fatal(f"The card cannot be read: status {answer.status}.", code="no_card")
     try:
-        card = parse_agent_card(json.loads(answer.body))
+        card = parse_agent_card(hide(key_in(headers), json.loads(answer.body)))
     except (ValueError, ParseError, RecursionError, AttributeError, TypeError) as error:
         raise Fatal(f"What is there is no agent card: {str(error)[:MOST_SHOWN]}", code="no_card") from None
     _check(card, httpx.URL(url), has_key=bool(headers))
@@ -79,7 +81,7 @@ async def send(remote: Remote, text: str, data: JSON, message_id: str) -> dict[s
             if answer.HasField("task"):
                 return {"task": answer.task.id}
             if answer.HasField("message"):
-                return {"reply": _said(answer.message.parts).as_json()}
+                return {"reply": _said(remote, answer.message.parts).as_json()}
     raise Fatal("The agent has answered with neither a task nor a message.", code="invalid_response")
 
 
@@ -126,7 +128,7 @@ async def _open(remote: Remote, *, streaming: bool = False) -> AsyncIterator[Cli
             )
             yield ClientFactory(config).create(ParseDict(remote.card, AgentCard(), ignore_unknown_fields=True))
     except (A2AError, httpx.HTTPError, ParseError, ValueError, TypeError, KeyError) as error:
-        _fail(error)
+        _fail(error, key_in(remote.headers))
 
 
 async def _stream(remote: Remote, task_id: str, tell: Callable[[str], None]) -> None:
@@ -137,17 +139,17 @@ async def _stream(remote: Remote, task_id: str, tell: Callable[[str], None]) -> 
             async with aclosing(updates):
                 async for update in updates:
                     status = update.task.status if update.HasField("task") else update.status_update.status
-                    if words := _said(status.message.parts).text:
+                    if words := _said(remote, status.message.parts).text:
                         tell(words[:MOST_SHOWN])
                     if status.state in _STOPPED:
                         return  # some keep the stream open while they wait for an answer
 
 
 def _outcome(remote: Remote, task: Task) -> dict[str, JSON]:
-    state, words = task.status.state, _said(task.status.message.parts).text[:MOST_SHOWN]
+    state, words = task.status.state, _said(remote, task.status.message.parts).text[:MOST_SHOWN]
     if state == TaskState.TASK_STATE_COMPLETED:
         parts = [part for artifact in task.artifacts for part in artifact.parts] or list(task.status.message.parts)
-        return _said(parts).as_json()
+        return _said(remote, parts).as_json()
     if state in _ASKS:
         asked = words or "it does not say what."
         message = f"'{remote.name}' asks for something, and a workflow has no answer to that: {asked}"
@@ -157,9 +159,11 @@ def _outcome(remote: Remote, task: Task) -> dict[str, JSON]:
     raise Fatal(f"The task of '{remote.name}' was {how}{reason}", code=f"remote_{how}")
 
 
-def _said(parts: Iterable[Part]) -> Said:
-    said = Said("\n".join(part.text for part in parts if part.WhichOneof("content") == "text"))
-    said.data.extend(_whole_numbers(MessageToDict(part.data)) for part in parts if part.HasField("data"))
+def _said(remote: Remote, parts: Iterable[Part]) -> Said:
+    """What it has said, without the key that it was sent: a model reads this, and people do."""
+    key = key_in(remote.headers)
+    said = Said(hide(key, "\n".join(part.text for part in parts if part.WhichOneof("content") == "text")))
+    said.data.extend(hide(key, _whole_numbers(MessageToDict(part.data))) for part in parts if part.HasField("data"))
     return said
 
 
@@ -178,8 +182,8 @@ def _check(card: AgentCard, url: httpx.URL, *, has_key: bool) -> None:
             raise Fatal(f"{message} Add the agent by the card of that host.", code="other_host")
 
 
-def _fail(error: Exception) -> NoReturn:
-    words = str(error)[:MOST_SHOWN] or type(error).__name__
+def _fail(error: Exception, key: str) -> NoReturn:
+    words = hide(key, str(error))[:MOST_SHOWN] or type(error).__name__
     cause = error.__cause__
     if isinstance(cause, httpx.HTTPStatusError):
         status = cause.response.status_code

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from apps.common.errors import Fatal, Retryable
 from apps.common.json import JSON
+from apps.common.redaction import hide
 from apps.integrations.egress.exchange import Exchange, client
 from apps.integrations.mcp_client.offers import Endpoint, Offer, Result
+from apps.integrations.services.remote_servers import key_in
 
 REQUEST_SECONDS = 30.0
 MOST_PAGES = 20
@@ -32,7 +34,7 @@ async def list_tools(endpoint: Endpoint) -> list[Offer]:
     """Give what the server offers; raises Fatal or Retryable with what is wrong with it."""
     conversation = Conversation(endpoint)
     async with conversation.open() as talk:
-        return [offer async for offer in _offers(talk)]
+        return [offer async for offer in _offers(talk, conversation.key)]
 
 
 async def call_tool(
@@ -45,20 +47,20 @@ async def call_tool(
     """
     conversation = Conversation(endpoint, seconds)
     async with conversation.open() as talk:
-        found = [offer async for offer in _offers(talk) if offer.name == name]
+        found = [offer async for offer in _offers(talk, conversation.key) if offer.name == name]
         if not found or found[0].digest != digest:
             return found[0] if found else None
         conversation.calling = True
         answer = await talk.call_tool(name, arguments, meta=cast("Any", {KEY_FIELD: key}))
         conversation.calling = False
-        return _result(answer)
+        return _result(answer, conversation.key)
 
 
 class Conversation:
     """One connection to a server, whose errors come out as ours."""
 
     def __init__(self, endpoint: Endpoint, seconds: float = REQUEST_SECONDS) -> None:
-        self.endpoint, self.seconds = endpoint, seconds
+        self.endpoint, self.seconds, self.key = endpoint, seconds, key_in(endpoint.headers)
         self.exchange = Exchange()
         self.calling = False  # a call is under way, and what fails now may have taken effect
 
@@ -81,11 +83,12 @@ class Conversation:
 
     def _fail(self, error: Exception) -> NoReturn:
         cause = self.exchange.failure or error
+        words = hide(self.key, str(cause)) or type(cause).__name__
         if isinstance(cause, Fatal):
-            raise Fatal(cause.message, code=cause.code, in_doubt=self._in_doubt(cause)) from None
+            raise Fatal(words, code=cause.code, in_doubt=self._in_doubt(cause)) from None
         status = self.exchange.status
         if isinstance(cause, httpx2.HTTPError):
-            message = f"The MCP server does not answer: {str(cause) or type(cause).__name__}."
+            message = f"The MCP server does not answer: {words}."
             if "CERTIFICATE_VERIFY_FAILED" in message:
                 raise Fatal(message, code="certificate_invalid") from None
             raise Retryable(message, code="connection_failed", in_doubt=self._in_doubt(cause)) from None
@@ -95,20 +98,20 @@ class Conversation:
             message = f"The MCP server answers with status {status}."
             raise Retryable(message, code="mcp_error", in_doubt=self.calling) from None
         refused = isinstance(cause, MCPError) and cause.code in _REFUSED
-        message = f"The MCP server: {str(cause)[:500] or type(cause).__name__}"
-        raise Fatal(message, code="mcp_error", in_doubt=self.calling and not refused) from None
+        raise Fatal(f"The MCP server: {words[:500]}", code="mcp_error", in_doubt=self.calling and not refused) from None
 
     def _in_doubt(self, cause: Exception) -> bool:
         refused = isinstance(cause, Fatal) and cause.code in {"egress_refused", "unknown_host"}
         return self.calling and not refused and not isinstance(cause, _NEVER_SENT)
 
 
-async def _offers(talk: Client) -> AsyncIterator[Offer]:
+async def _offers(talk: Client, key: str) -> AsyncIterator[Offer]:
     cursor, seen = None, 0
     for _ in range(MOST_PAGES):
         page = await talk.list_tools(cursor=cursor)
         for tool in page.tools:
-            yield Offer(tool.name, tool.description or "", dict(tool.input_schema), tool.output_schema)
+            told = (tool.name, tool.description or "", dict(tool.input_schema), tool.output_schema)
+            yield Offer(*(hide(key, part) for part in told))
         seen += len(page.tools)
         cursor = page.next_cursor
         if cursor is None:
@@ -118,16 +121,17 @@ async def _offers(talk: Client) -> AsyncIterator[Offer]:
     raise Fatal(f"The MCP server lists more than {MOST_TOOLS} tools, or pages without end.", code="too_many_tools")
 
 
-def _result(answer: CallToolResult) -> Result:
-    text = "\n".join(part.text for part in answer.content if isinstance(part, TextContent))
+def _result(answer: CallToolResult, key: str) -> Result:
+    """What the server has answered, without the key that it was sent: a model reads this, and people do."""
+    text = hide(key, "\n".join(part.text for part in answer.content if isinstance(part, TextContent)))
     if answer.structured_content is not None:
-        return Result(answer.structured_content, answer.is_error, text)
+        return Result(hide(key, answer.structured_content), answer.is_error, text)
     others = [
         part.model_dump(mode="json", by_alias=True, exclude_none=True)
         for part in answer.content
         if not isinstance(part, TextContent)
     ]
-    return Result({"text": text, "content": others}, answer.is_error, text)
+    return Result({"text": text, "content": hide(key, others)}, answer.is_error, text)
 
 
 async def _unchecked(_name: str, _result: Any) -> None:

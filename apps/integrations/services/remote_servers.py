@@ -1,6 +1,7 @@
 """What servers of other people have in common: a name, an https address, and a key in the vault."""
 
 import re
+from collections.abc import Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -48,6 +49,11 @@ def check_address(url: str, field: str) -> None:
 def headers_of(row: HasKey) -> dict[str, str]:
     """Give the headers that go with every request; raises CannotOpen for a key that does not open."""
     return {} if row.secret is None else {"Authorization": f"Bearer {secrets.opened(row.secret)}"}
+
+
+def key_in(headers: Mapping[str, str]) -> str:
+    """Give the key in such headers; empty where there is none."""
+    return headers.get("Authorization", "").removeprefix("Bearer ")
 
 
 def kept(organization_id: UUID, key: str) -> Secret | None:

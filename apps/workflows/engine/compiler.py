@@ -21,6 +21,7 @@ from apps.workflows.engine.spec import (
 )
 from apps.workflows.engine.templates import Template, compile_template
 from apps.workflows.engine.validation import MAX_ISSUES
+from apps.workflows.engine.words import Name, is_computed, names_read, others_words
 
 NODE_FIELDS = frozenset({"output", "status", "error", "visit"})
 MAX_EXPRESSIONS = 30_000
@@ -96,6 +97,12 @@ class CompiledNode:
         conditions = (reference for condition in self.conditions for reference in condition.references)
         return Needs.of([*_references(self.save.values()), *conditions])
 
+    @cached_property
+    def reads(self) -> frozenset[Name]:
+        """Whose words may be in its fields when it starts; of a map, in those of its items too."""
+        own = names_read(_references(self.templates.values()))
+        return own | self.body.reads if self.body else own
+
     def render_fields(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         """The values of the fields that were written; raises ExpressionError naming node and field."""
         return {name: self._render(name, template, scope) for name, template in self.templates.items()}
@@ -131,6 +138,31 @@ class Compiled:
     def output_needs(self) -> Needs:
         """What the run's output reads."""
         return Needs.of(_references([self.outputs])) if self.outputs else Needs(frozenset(self._end_names()))
+
+    def is_given_others_words(self, name: str, *, inputs: bool) -> bool:
+        """Tell whether others' words may be in what a node is given; with `inputs` the run's input is such."""
+        others = self._others_words_with_inputs if inputs else self._others_words
+        return not others.isdisjoint(self.node(name).reads)
+
+    @cached_property
+    def _others_words(self) -> frozenset[Name]:
+        return others_words(self.definition.nodes, self._made_of, inputs=False)
+
+    @cached_property
+    def _others_words_with_inputs(self) -> frozenset[Name]:
+        return others_words(self.definition.nodes, self._made_of, inputs=True)
+
+    @cached_property
+    def _made_of(self) -> dict[Name, frozenset[Name]]:
+        """What each key of the context, and the output of each node that only computes, is made of."""
+        made: dict[Name, frozenset[Name]] = {
+            ("nodes", node.name): node.reads for node in self.nodes if is_computed(node.spec)
+        }
+        for node in self.nodes:
+            for key, template in [*node.save.items(), *(node.body.save.items() if node.body else ())]:
+                read = names_read(_references([template]), node.name)
+                made["context", key] = made.get(("context", key), frozenset()) | read
+        return made
 
     def _end_names(self) -> list[str]:
         return [self.graph.nodes[place] for place in self.graph.ends]

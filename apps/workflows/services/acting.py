@@ -242,7 +242,7 @@ def begin_run(
     Raises Fatal for an input that is too large to be kept.
     """
     transition = open_transition(tx, run, inline=False)
-    run.input = transition.packer.pack(given)
+    run.input, run.trigger = transition.packer.pack(given), trigger
     transition.begin()
     timeout = transition.compiled.definition.timeout
     return transition.add(NewRun(labels=labels or {}, trigger=trigger, timeout=timeout)).hints

@@ -62,7 +62,7 @@ class AttemptContext(NodeContext):
         self.number = row.state.get("tries", 0) + row.attempt
         self.left_task = UUID(row.state["task"]) if "task" in row.state else None
         self.node, self.visit, self.attempt = row.node, row.visit, row.attempt
-        self.session_name = row.state.get("session")
+        self.session_name, self.tainted = row.state.get("session"), "tainted" in row.state
         self.input = read_value(row.organization_id, row.input)
         self.log = self._lines = RunLog(row.organization_id, row.run_id, row.id, row.node, row.attempt)
         self._recorded: dict[int, tuple[str, JSON]] | None = None

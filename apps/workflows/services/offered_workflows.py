@@ -31,6 +31,10 @@ class OfferedWorkflows:
         definition = _published(organization_id, name).definition
         return definition.description or definition.title or name, dict(definition.inputs or {"type": "object"})
 
+    def check(self, organization_id: UUID, name: str, given: JSON) -> None:
+        """Raise NotFound for an unknown workflow, Fatal `invalid_input` for input that it does not take."""
+        check_child(organization_id, name, given)
+
 
 def check_child(organization_id: UUID, name: str, given: JSON) -> None:
     """Raise NotFound for an unknown workflow, Fatal `invalid_input` for what does not fit it."""

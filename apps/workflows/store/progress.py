@@ -13,7 +13,7 @@ from apps.workflows.store.rows import NodeRow, RunRow
 
 _RUN_COLUMNS = """
 id, organization_id, version_id, workflow_id, name, status, input, marking, priority, last_seq, revision, visits,
-nesting, parent_id, parent_node_id, created_by, started_at, clock_timestamp() as now
+nesting, parent_id, parent_node_id, created_by, trigger, started_at, clock_timestamp() as now
 """
 _READ_RUN = f"select {_RUN_COLUMNS} from workflows_run where id = %(run)s"
 _LOCK_RUN = f"{_READ_RUN} for update"

@@ -7,6 +7,9 @@ from uuid import UUID
 
 from apps.workflows.engine.states import NodeStatus, RunStatus
 
+# What starts runs with words that no person and no key of the organization stands for: another run, which may pass on
+# what it was given, other people's programs, and a fork, which may be of any of these.
+OF_OTHERS = frozenset({"run", "mcp", "a2a", "fork"})
 HELD = datetime(9999, 1, 1, tzinfo=UTC)  # `available_at` of a map item that waits for its turn
 
 
@@ -31,9 +34,15 @@ class RunRow:
     parent_id: UUID | None = None
     parent_node_id: UUID | None = None
     created_by: str = ""
+    trigger: str = ""
     started_at: datetime | None = None
     output: str | None = None
     error: dict[str, Any] | None = None
+
+    @property
+    def has_others_input(self) -> bool:
+        """Whether its input may be somebody else's words."""
+        return self.trigger in OF_OTHERS
 
 
 @dataclass(slots=True)

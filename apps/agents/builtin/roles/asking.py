@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from apps.agents import selectors
 from apps.agents.context import Context
 from apps.agents.llm.loop import Task, answer
-from apps.agents.llm.spec import AgentSpec, Grant
+from apps.agents.llm.spec import AgentSpec, GivenTool
 from apps.agents.roles.answers import ANSWERS
 from apps.agents.roles.catalogue import find_role
 from apps.common.database import release_connection
@@ -40,7 +40,7 @@ class Settings(Protocol):
     """What a node sets for the model."""
 
     options: dict[str, JsonValue]
-    tools: list[str]
+    tools: list[GivenTool]
 
 
 def decided(agent: str, wanted: str, ctx: Context) -> Decision:
@@ -55,7 +55,7 @@ async def asked(decision: Decision, settings: Settings, task: Task, ctx: Context
     spec = AgentSpec(
         instructions=f"{decision.prompt}\n\n{FORM}\n{dumps(schema).decode()}",
         model=decision.model or DEFAULT,
-        tools=tuple(Grant(tool=name) for name in settings.tools),
+        tools=tuple(settings.tools),
         options=settings.options,
         output_schema=schema,
     )

@@ -11,6 +11,7 @@ from apps.agents.builtin.roles.asking import asked, decided
 from apps.agents.context import Context
 from apps.agents.llm.loop import Task
 from apps.agents.llm.prompt import texts_of
+from apps.agents.llm.spec import GivenTool
 from apps.agents.sdk import Agent
 from apps.common.errors import Retryable
 from apps.common.json import JSON
@@ -25,7 +26,9 @@ class RoleConfig(BaseModel):
     failures: int = Field(0, ge=0, le=10, description="How many attempts fail first, so that people can see retries.")
     model: str = Field("default", max_length=200, description="The model that is asked where the node names none.")
     options: dict[str, JsonValue] = Field(default={}, description="Settings of the model, such as temperature.")
-    tools: list[str] = Field(default=[], max_length=50, description="Names of the tools that the model may call.")
+    tools: list[GivenTool] = Field(
+        default=[], max_length=50, description="Tools that the model may call: names, or {tool, approval, assignees}."
+    )
 
 
 class RoleInput(BaseModel):

@@ -54,7 +54,7 @@ from apps.workflows.protocols.a2a.tasks import (
     text_and_data,
 )
 from apps.workflows.protocols.runs import events_until, for_organization, in_words, open_question, start_once
-from apps.workflows.services.approvals import decide_approval
+from apps.workflows.services.approvals import decide_approval, is_of_call
 from apps.workflows.services.runs import cancel_run
 
 WAIT_SECONDS = 45.0  # for the end of a task that is not streamed
@@ -204,6 +204,8 @@ def _answered(access: Access, run: Run, text: str, data: dict[str, JSON]) -> UUI
     question = open_question(run)
     if question is None:
         raise UnsupportedOperationError(message="The task does not wait for an answer; send a message without taskId.")
+    if is_of_call(question):  # it may be the words of this very client that want the call
+        raise UnsupportedOperationError(message="An agent asks for leave to make a call; a person decides that, here.")
     decision = str(data.get("decision", text)).strip().lower()
     if decision not in ("approve", "reject", "send_back"):
         raise InvalidParamsError(message="Answer with data {decision: approve | reject, comment?, data?}, or the word.")

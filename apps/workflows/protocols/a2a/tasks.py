@@ -13,6 +13,7 @@ from apps.workflows.engine.states import RunStatus
 from apps.workflows.models import Run
 from apps.workflows.protocols.a2a.skills import NODE
 from apps.workflows.protocols.runs import open_question, output_of
+from apps.workflows.services.approvals import is_of_call
 
 AGENT_LABEL, CONTEXT_LABEL, KIND_LABEL = "a2a_agent", "a2a_context", "a2a_kind"
 ARTIFACT = "output"
@@ -50,7 +51,8 @@ def status_of(run: Run) -> TaskStatus:
     """How it stands, with the question that it waits with or the reason why it failed."""
     state, said = STATES[RunStatus(run.status)], ""
     if run.status == RunStatus.WAITING and (question := open_question(run)) is not None:
-        state, said = TaskState.TASK_STATE_INPUT_REQUIRED, question.message
+        said = question.message
+        state = state if is_of_call(question) else TaskState.TASK_STATE_INPUT_REQUIRED
     elif run.status == RunStatus.FAILED:
         said = str((run.error or {}).get("message", "It failed."))
     elif run.status == RunStatus.PAUSED:

@@ -105,6 +105,8 @@ def _queue_work(transition: "Transition", row: NodeRow) -> None:
             transition.bring(row, Failed(error_of(error)))
             return
         row.state |= {name: value for name, value in fields.items() if name != "input"}
+        if transition.compiled.is_given_others_words(row.node, inputs=transition.run.has_others_input):
+            row.state["tainted"] = True
     queue(transition, row)
 
 
