@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_invitations"),
-        ("agents", "0005_role_prompts"),
+        ("agents", "0006_tasks_know_their_visit"),
     ]
 
     operations = [
