@@ -1,14 +1,16 @@
 """A node whose task an agent outside has waits without a worker, and goes on whatever dies meanwhile."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
 from apps.agents.context import LocalContext
-from apps.agents.models import AgentFigures
+from apps.agents.models import AgentFigures, AgentTask
 from apps.agents.services import remote_tasks
-from apps.agents.services.sweep import sweep
+from apps.agents.services.sweep import sweep, tidy
 from apps.workflows.services import acting, recovery
 from tests.agents.live import beat, claim, finish, join, pass_time, tasks
 from tests.engine.documents import workflow
@@ -222,6 +224,23 @@ def test_what_an_agent_has_begun_is_finished_while_the_run_is_paused(room, alice
 
     room.work()
     assert room.output(run) == {"loud": "HELLO"}
+
+
+def test_an_answer_is_kept_for_a_run_that_is_paused_for_long(room, alice, one):
+    run = left(room)
+    task = claim(alice, "one")
+    room.pause(run)
+    finish(alice, "one", task, output="HELLO")
+    with scopes_disabled():
+        AgentTask.objects.update(finished_at=Now() - timedelta(days=30))
+
+    tidy()
+    room.resume(run)
+
+    room.work()
+    assert room.output(run) == {"loud": "HELLO"}
+    tidy()
+    assert tasks() == [], "it has been looked at"
 
 
 def test_the_time_of_the_attempt_goes_on_while_the_node_waits(room, alice, one):
