@@ -366,6 +366,17 @@ def test_the_answer_counts_though_another_one_would_be_chosen_by_now(room, alice
     assert room.output(run) == {"short": {"summary": "Short."}}
 
 
+def test_the_answer_counts_though_the_agent_takes_something_else_by_now(room, alice, one):
+    run = left(room)
+    task = claim(alice, "one")
+    join(alice, "one", heartbeat_interval=10, input_schema={"type": "object", "required": ["words"]})
+
+    finish(alice, "one", task, output="HELLO")
+
+    room.work()
+    assert room.output(run) == {"loud": "HELLO"}
+
+
 def test_one_that_accepts_what_it_is_sent_holds_no_slot(room, alice, settings):
     with serving(lambda _: Answer(202)) as agent:
         settings.ORCHESTRA_EGRESS_ALLOW = [agent.address]
