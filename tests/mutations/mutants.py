@@ -62,8 +62,8 @@ MUTANTS = (
         (
             Edit(
                 f"{SERVICES}/transition/claiming.py",
-                "if row.deadline_at is None and row.timeout:",
-                "if row.timeout:",
+                "if row.deadline_at is not None and row.deadline_at > transition.run.now:",
+                "if False:",
             ),
         ),
         (f"{LEFT}::test_what_was_sent_to_one_that_dies_is_sent_to_another_in_the_same_time",),

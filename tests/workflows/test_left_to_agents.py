@@ -257,6 +257,35 @@ def test_the_time_of_the_attempt_goes_on_while_the_node_waits(room, alice, one):
     assert finish(alice, "one", task, output="HELLO").json()["code"] == "task_ended"
 
 
+def test_an_answer_that_came_in_time_counts_whenever_a_worker_is_free(room, alice, one):
+    run = left(room, workflow({"loud": shouting(timeout=10)}))
+    finish(alice, "one", claim(alice, "one"), output="HELLO")
+    room.pass_time(60)
+
+    taken = room.claim(run, "loud")
+    assert recovery.end_overdue() == 0
+
+    room.bring(taken, room.execute(taken))
+    assert room.output(run) == {"loud": "HELLO"}
+
+
+def test_a_task_from_before_nodes_were_left_is_taken_over(room, alice, one):
+    run = room.start(workflow({"loud": shouting()}))
+    older = {"agent": "shouter", "input": {"text": "hello"}, "run_id": run, "node": "loud"}
+    with room.scope():
+        AgentTask.objects.create(organization=room.organization, key=f"{run}:loud:1:-1", **older)
+    task = claim(alice, "one")
+
+    room.work()
+
+    assert task["idempotency_key"] == f"{run}:loud:1:-1"
+    assert room.statuses(run)["loud"] == "waiting"
+    finish(alice, "one", task, output="HELLO")
+    room.work()
+    assert room.output(run) == {"loud": "HELLO"}
+    assert len(tasks()) == 1
+
+
 def test_one_that_takes_too_long_is_measured_as_failed(room, alice):
     arrive(alice, "one", capabilities=["shout"])
     document = workflow({"loud": {"type": "agent", "capability": "shout", "input": {"text": "x"}, "timeout": 10}})
