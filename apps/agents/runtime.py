@@ -41,9 +41,10 @@ def run_agent(
     """
     agent_type = _named(agent, ctx) if isinstance(agent, str) else agent
     made = agent_type.make(check_config(agent_type, config))
-    task = check_task(agent_type, input)
     if not ctx.agent:  # the node's own, and not one that another asks
         ctx.may_leave = ctx.can_be_left and agent_type.kind == "remote"
+    has_it = ctx.may_leave and ctx.left_task is not None  # then the answer counts, whatever the agent takes by now
+    task = input if has_it else check_task(agent_type, input)
     outer, ctx.agent = ctx.agent, agent_type.name
     try:
         return _result(agent_type, _live(made, task, ctx))

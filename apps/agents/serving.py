@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Task = dict[str, Any]
 
 POLL_SECONDS = 20.0
-TELL_SECONDS = 0.5  # between two reports on a task
+TELL_SECONDS = 1.0  # between two reports on a task
 ANSWER_SECONDS = 30.0
 GRACE_SECONDS = 30.0  # that running tasks have when the process is told to stop
 SHORTEST_REST, LONGEST_REST = 0.2, 5.0  # between two tries to reach a server that is away

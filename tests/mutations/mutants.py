@@ -22,6 +22,7 @@ class Mutant:
 
 
 SERVICES, STORE = "apps/workflows/services", "apps/workflows/store"
+LEFT = "tests/workflows/test_left_to_agents.py"
 MEMORY, BUS = "apps/agents/memory", "apps/agents/bus"
 FENCING, RECOVERY, ZOMBIES = (f"tests/workflows/test_{name}.py" for name in ("fencing", "recovery", "zombies"))
 
@@ -36,6 +37,52 @@ MUTANTS = (
             ),
         ),
         ("tests/agents/test_live_api.py::test_the_task_of_who_died_goes_to_another_and_its_late_result_is_refused",),
+    ),
+    Mutant(
+        "the next try of a node finds the task of the one before",
+        (
+            Edit(
+                "apps/agents/services/remote_tasks.py",
+                'return self.key if self.number == 1 else f"{self.key}:try{self.number}"',
+                "return self.key",
+            ),
+        ),
+        (
+            f"{LEFT}::test_another_try_is_another_task",
+            f"{LEFT}::test_after_a_person_retries_the_old_answer_is_not_taken_again",
+        ),
+    ),
+    Mutant(
+        "an answer that comes before its node waits wakes nobody",
+        (Edit(f"{SERVICES}/attempts.py", "            _wake(claim)\n", "            pass\n"),),
+        (f"{LEFT}::test_an_answer_that_comes_before_the_node_waits_is_not_missed",),
+    ),
+    Mutant(
+        "a node that looks at its task again has all its time again",
+        (
+            Edit(
+                f"{SERVICES}/transition/claiming.py",
+                "if row.deadline_at is not None and row.deadline_at > transition.run.now:",
+                "if False:",
+            ),
+        ),
+        (f"{LEFT}::test_what_was_sent_to_one_that_dies_is_sent_to_another_in_the_same_time",),
+    ),
+    Mutant(
+        "a task whose run was cancelled is kept",
+        (Edit(f"{SERVICES}/acting.py", "        withdraw_orphans(run)\n", ""),),
+        (f"{LEFT}::test_to_cancel_the_run_takes_the_task_back",),
+    ),
+    Mutant(
+        "a line that an agent outside tells twice is kept twice",
+        (
+            Edit(
+                "apps/agents/services/reporting.py",
+                "new = report.lines[max(0, held.lines - first) :]",
+                "new = report.lines",
+            ),
+        ),
+        ("tests/workflows/test_agent_reports.py::test_lines_that_are_told_again_are_kept_once",),
     ),
     Mutant(
         "a result needs no fence",

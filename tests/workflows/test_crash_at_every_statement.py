@@ -12,8 +12,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from apps.accounts import idempotency
+from apps.agents.models import AgentInstance, AgentTask
+from apps.agents.services import live
 from apps.common.database import release_connection
 from apps.common.failpoints import armed
 from apps.workflows.services import attempts, firing, recovery
@@ -129,9 +132,28 @@ def pause(room: EngineRoom) -> tuple[UUID, Do]:
     return run, lambda: room.pause(run)
 
 
+def leave_to_an_agent(room: EngineRoom) -> tuple[UUID, Do]:
+    with room.scope():
+        facts = {"agent": "helper", "capabilities": [], "interval": 60}
+        live.register(organization=room.organization, name="helper-1", **facts)
+        AgentInstance.objects.update(polled_at=Now())
+    run = room.start(workflow({"a": {"type": "agent", "agent": "helper"}, "b": probe("b")}, ["a b"]))
+    claim = room.claim(run, "a")
+    outcome = room.execute(claim)
+    return run, lambda: room.bring(claim, outcome, go_on=False)
+
+
+def hear_an_agent(room: EngineRoom) -> tuple[UUID, Do]:
+    run, leave = leave_to_an_agent(room)
+    leave()
+    with room.scope():
+        AgentTask.objects.filter(run_id=run).update(state="completed", output="helped", finished_at=Now())
+    return run, recovery.wake
+
+
 EXACT: list[Scene] = [
     complete, complete_the_last_item, take_back_what_was_lost, fail_what_was_lost_too_often, fire_what_is_due, cancel,
-    pause,
+    pause, leave_to_an_agent, hear_an_agent,
 ]  # fmt: skip
 
 

@@ -1,14 +1,16 @@
 """A node whose task an agent outside has waits without a worker, and goes on whatever dies meanwhile."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
 from apps.agents.context import LocalContext
-from apps.agents.models import AgentFigures
+from apps.agents.models import AgentFigures, AgentTask
 from apps.agents.services import remote_tasks
-from apps.agents.services.sweep import sweep
+from apps.agents.services.sweep import sweep, tidy
 from apps.workflows.services import acting, recovery
 from tests.agents.live import beat, claim, finish, join, pass_time, tasks
 from tests.engine.documents import workflow
@@ -224,6 +226,23 @@ def test_what_an_agent_has_begun_is_finished_while_the_run_is_paused(room, alice
     assert room.output(run) == {"loud": "HELLO"}
 
 
+def test_an_answer_is_kept_for_a_run_that_is_paused_for_long(room, alice, one):
+    run = left(room)
+    task = claim(alice, "one")
+    room.pause(run)
+    finish(alice, "one", task, output="HELLO")
+    with scopes_disabled():
+        AgentTask.objects.update(finished_at=Now() - timedelta(days=30))
+
+    tidy()
+    room.resume(run)
+
+    room.work()
+    assert room.output(run) == {"loud": "HELLO"}
+    tidy()
+    assert tasks() == [], "it has been looked at"
+
+
 def test_the_time_of_the_attempt_goes_on_while_the_node_waits(room, alice, one):
     run = left(room, workflow({"loud": shouting(timeout=10)}))
     task = claim(alice, "one")
@@ -236,6 +255,35 @@ def test_the_time_of_the_attempt_goes_on_while_the_node_waits(room, alice, one):
     assert room.attempts(run, "loud") == ["timeout"]
     assert states() == ["withdrawn"]
     assert finish(alice, "one", task, output="HELLO").json()["code"] == "task_ended"
+
+
+def test_an_answer_that_came_in_time_counts_whenever_a_worker_is_free(room, alice, one):
+    run = left(room, workflow({"loud": shouting(timeout=10)}))
+    finish(alice, "one", claim(alice, "one"), output="HELLO")
+    room.pass_time(60)
+
+    taken = room.claim(run, "loud")
+    assert recovery.end_overdue() == 0
+
+    room.bring(taken, room.execute(taken))
+    assert room.output(run) == {"loud": "HELLO"}
+
+
+def test_a_task_from_before_nodes_were_left_is_taken_over(room, alice, one):
+    run = room.start(workflow({"loud": shouting()}))
+    older = {"agent": "shouter", "input": {"text": "hello"}, "run_id": run, "node": "loud"}
+    with room.scope():
+        AgentTask.objects.create(organization=room.organization, key=f"{run}:loud:1:-1", **older)
+    task = claim(alice, "one")
+
+    room.work()
+
+    assert task["idempotency_key"] == f"{run}:loud:1:-1"
+    assert room.statuses(run)["loud"] == "waiting"
+    finish(alice, "one", task, output="HELLO")
+    room.work()
+    assert room.output(run) == {"loud": "HELLO"}
+    assert len(tasks()) == 1
 
 
 def test_one_that_takes_too_long_is_measured_as_failed(room, alice):
@@ -345,6 +393,17 @@ def test_the_answer_counts_though_another_one_would_be_chosen_by_now(room, alice
     room.work()
 
     assert room.output(run) == {"short": {"summary": "Short."}}
+
+
+def test_the_answer_counts_though_the_agent_takes_something_else_by_now(room, alice, one):
+    run = left(room)
+    task = claim(alice, "one")
+    join(alice, "one", heartbeat_interval=10, input_schema={"type": "object", "required": ["words"]})
+
+    finish(alice, "one", task, output="HELLO")
+
+    room.work()
+    assert room.output(run) == {"loud": "HELLO"}
 
 
 def test_one_that_accepts_what_it_is_sent_holds_no_slot(room, alice, settings):

@@ -72,7 +72,7 @@ def open_task(organization_id: UUID, wanted: Wanted) -> AgentTask:
     if not is_new:
         _ask_again(task, wanted)
     place = {"run_id": wanted.run_id, "node_run_id": wanted.node_run_id}
-    AgentTask.objects.filter(pk=task.pk, state__in=OPEN).update(waited_at=Now(), **place)
+    AgentTask.objects.filter(pk=task.pk).update(waited_at=Now(), **place)
     task.refresh_from_db()
     return task
 
@@ -179,7 +179,7 @@ def refuse(task: AgentTask, instance: AgentInstance) -> None:
 def withdraw(task: AgentTask) -> bool:
     """Take back a task that nobody waits for any more; who works on it hears of it with the next heartbeat."""
     still_open = AgentTask.objects.filter(pk=task.pk, state__in=OPEN)
-    return bool(still_open.update(state=State.WITHDRAWN, finished_at=Now(), lease_until=None))
+    return bool(still_open.update(state=State.WITHDRAWN, finished_at=Now(), waited_at=Now(), lease_until=None))
 
 
 def _end(task: AgentTask, instance: AgentInstance, fence: int, *, state: str, **result: Any) -> AgentTask:

@@ -44,12 +44,15 @@ def sweep() -> int:
 
 
 def tidy() -> None:
-    """Delete instances that have been gone for a day, and what ended a week ago; what a run has leaves with it."""
+    """Delete instances that have been gone for a day, and what ended a week ago; what a run has leaves with it.
+
+    An answer that its node has not looked at yet is kept: the run may have been paused for as long.
+    """
     with scopes_disabled():
         newest = AgentInstance.objects.values("organization", "agent").annotate(last=Max("heartbeat_at")).values("last")
         gone = AgentInstance.objects.filter(state=AgentInstance.State.OFFLINE, heartbeat_at__lt=Now() - FORGOTTEN)
         gone.exclude(heartbeat_at__in=newest).delete()
-        _delete(AgentTask.objects.filter(finished_at__lt=Now() - KEPT))
+        _delete(AgentTask.objects.filter(finished_at__lt=Now() - KEPT, waited_at__lt=Now()))
         _delete(AgentDecision.objects.filter(run_id=None, created_at__lt=Now() - KEPT))
 
 

@@ -1,7 +1,7 @@
 """Which of the node runs that became ready the worker goes on with, and which others are told of."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -42,8 +42,17 @@ def _hand_over(transition: "Transition", row: NodeRow, worker: UUID | None) -> N
     row.fence += 1
     row.attempt += 1
     row.started_at = row.started_at or transition.run.now
-    if row.deadline_at is None and row.timeout:  # else it comes back from an agent outside, in the same attempt
-        row.deadline_at = transition.run.now + timedelta(seconds=row.timeout)
+    row.deadline_at = _deadline(transition, row)
     transition.run.status = RunStatus.RUNNING
     transition.note(row)
     transition.tell("node.started", row, attempt=row.attempt, worker=str(worker))
+
+
+def _deadline(transition: "Transition", row: NodeRow) -> datetime | None:
+    """The end of the attempt's time, which goes on when the node comes back from an agent outside.
+
+    Where no worker was free before it was over, the answer came in time and only has to be taken.
+    """
+    if row.deadline_at is not None and row.deadline_at > transition.run.now:
+        return row.deadline_at
+    return transition.run.now + timedelta(seconds=row.timeout) if row.timeout else None
