@@ -17,7 +17,7 @@ from typing import Any
 from apps.common.errors import Fatal, Retryable
 from apps.integrations.egress import EgressRefused, checked_transport, client
 from apps.integrations.language_models.openai_chat import SILENCE_SECONDS, Reading, body
-from apps.integrations.language_models.provider_errors import refusal
+from apps.integrations.language_models.provider_errors import refusal, words_in
 from apps.integrations.language_models.registry import Hear
 from apps.integrations.language_models.shapes import Reply, Request
 
@@ -78,7 +78,9 @@ class LiteLLMChat:
             cause = cause.__cause__ or cause.__context__
         status = getattr(error, "status_code", None)
         headers = getattr(error, "litellm_response_headers", None) or {}
-        return refusal(self.name, status if isinstance(status, int) else 500, str(error), headers, key=self.key)
+        return refusal(
+            self.name, status if isinstance(status, int) else 500, words_in(str(error)), headers, key=self.key
+        )
 
 
 async def _chunks(answer: Any) -> AsyncIterator[Any]:

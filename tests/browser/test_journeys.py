@@ -15,6 +15,8 @@ from tests.acceptance.orchestra_process import RunningOrchestra, wait_until
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Tabs
 from tests.integrations.servers import Answer, Server, serving
+from tests.language_models.chat_server import Answer as Said
+from tests.language_models.chat_server import ChatServer, chatting
 
 SECONDS = 60_000  # milliseconds, for what a worker does on a machine that is busy
 PASSWORD = "correct horse battery staple"
@@ -39,11 +41,21 @@ def shop() -> Iterator[tuple[Shop, Server]]:
 
 
 @pytest.fixture(scope="module")
-def orchestra(shop: tuple[Shop, Server]) -> Iterator[RunningOrchestra]:
-    """An Orchestra that was started for the first time, and may call the shop."""
+def model() -> Iterator[ChatServer]:
+    """Somebody else's language model."""
+    with chatting(Said("Old houses need more heat.")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def orchestra(shop: tuple[Shop, Server], model: ChatServer) -> Iterator[RunningOrchestra]:
+    """An Orchestra that was started for the first time, and may call the shop and the model."""
     home = Path(tempfile.mkdtemp(prefix="orchestra-journeys-"))
     running = RunningOrchestra(
-        home / "home", embedded.free_port(21000), ORCHESTRA_EGRESS_ALLOW=shop[1].address, ORCHESTRA_WEB_PROCESSES="1"
+        home / "home",
+        embedded.free_port(21000),
+        ORCHESTRA_EGRESS_ALLOW=f"{shop[1].address},{model.address}",
+        ORCHESTRA_WEB_PROCESSES="1",
     )
     yield running.wait_ready()
     running.end()
@@ -100,6 +112,31 @@ def test_a_newcomer_watches_the_demo_and_decides(people: Tabs, orchestra: Runnin
     page.get_by_role("button", name="Create").click()
     expect(page).to_have_url(re.compile("/workflows/my-first/edit$"))
     expect(page.get_by_role("button", name="start")).to_be_visible()
+
+
+def test_they_add_a_key_and_run_the_demo_again_with_their_model(
+    people: Tabs, orchestra: RunningOrchestra, model: ChatServer
+) -> None:
+    page = owner(people, orchestra, width=390)
+    page.get_by_role("link", name="Add a key").click()
+    page.get_by_label("Provider").select_option(label="Ollama or another OpenAI-compatible")
+    page.get_by_label("Address").fill(model.url)
+    page.get_by_label("Model", exact=True).fill("llama3.2")
+    page.get_by_role("button", name="Test and use it").click()
+    expect(page.get_by_text("Every agent that names no model asks llama3.2 from now on.")).to_be_visible()
+    page.goto("/")
+    assert_accessible(page)
+
+    page.get_by_role("button", name="Run the demo again with it").click()
+
+    expect(page.locator("#run-banner")).to_contain_text("Send the brief about heat pumps", timeout=SECONDS)
+    facts = page.locator(".facts")
+    expect(facts).to_contain_text("Model")
+    expect(facts).to_contain_text("llama3.2")
+    expect(page.locator('[data-node="market"]')).to_have_class("box tone-completed")
+    assert [one["model"] for one in model.asked] == ["llama3.2"] * 6
+    page.goto("/")
+    expect(page.get_by_text("Run the demo again")).to_have_count(0)
 
 
 def test_an_operator_is_led_to_what_failed_and_has_it_go_on(

@@ -81,7 +81,7 @@ def test_it_asks_for_tools(desk: Desk, settings: Any) -> None:
 def test_its_refusals_mean_what_those_of_others_mean(
     desk: Desk, settings: Any, status: int, kind: type[Any], code: str
 ) -> None:
-    body = json.dumps({"type": "error", "error": {"type": "an_error", "message": "No"}}).encode()
+    body = json.dumps({"type": "error", "error": {"type": "an_error", "message": "No way"}}).encode()
 
     def refuse(_: Received) -> Answer:
         return Answer(status, {"Content-Type": "application/json", "Retry-After": "900"}, body)
@@ -92,6 +92,7 @@ def test_its_refusals_mean_what_those_of_others_mean(
             desk.ask()
 
     assert refused.value.code == code
+    assert str(refused.value).partition(": ")[2].startswith("No way."), "and not the JSON around it"
     assert KEY not in str(refused.value)
 
 

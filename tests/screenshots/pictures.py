@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from playwright.sync_api import Page, expect
 
 from orchestra.access import Access
-from tests.screenshots.work import Work
+from orchestra.demo import call
+from tests.screenshots.work import MODEL, Work
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Scene:
     work: Work
 
     def brief(self) -> str:
-        """Start the market brief, whose page is looked at while it goes on."""
+        """Start the market brief, whose page is looked at while it goes on; its model is the demo model again."""
+        call(self.access, "PATCH", f"/v1/models/{MODEL}", {"is_default": False})
         return self.work.order(self.access, "market-brief", {"topic": "heat pumps in old houses"})
 
 

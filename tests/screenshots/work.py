@@ -10,6 +10,7 @@ from orchestra.access import Access
 from orchestra.demo import call
 from orchestra.house import wait_until
 
+MODEL = "smart"  # without one, the first steps would stand on Home
 ENDED = ("completed", "failed", "cancelled")
 STILL = (*ENDED, "waiting")
 
@@ -109,6 +110,8 @@ def fill(access: Access, *, runs: int) -> Work:
     work.brief = work.order(access, "market-brief", {"topic": "heat pumps in old houses"})
     wait_until(lambda: all(status(access, run) in ENDED for run in work.past), "not all runs have ended")
     wait_until(lambda: status(access, work.brief) in STILL, "the brief asks nobody")
+    call(access, "POST", "/v1/model-providers", {"kind": "openai", "key": "sk-not-a-real-key-0000"})
+    call(access, "POST", "/v1/models", {"name": MODEL, "provider": "openai", "model": "gpt-5-mini", "is_default": True})
     return work
 
 

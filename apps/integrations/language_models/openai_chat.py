@@ -15,7 +15,7 @@ import httpx
 from apps.common.errors import BadRequest, Fatal, Retryable, TooLarge
 from apps.common.json import dumps, loads
 from apps.integrations.egress import client
-from apps.integrations.language_models.provider_errors import refusal
+from apps.integrations.language_models.provider_errors import refusal, words_in
 from apps.integrations.language_models.registry import Hear
 from apps.integrations.language_models.shapes import Attachment, Message, Reply, Request, ToolCall, Usage
 
@@ -87,7 +87,13 @@ class _Response:
         if response.status_code != HTTPStatus.OK:
             words = await _start_of(response)
             await response.aclose()
-            raise refusal(self.name, response.status_code, _words(words), response.headers, key=self.key)
+            raise refusal(
+                self.name,
+                response.status_code,
+                words_in(words.decode("utf-8", "replace")),
+                response.headers,
+                key=self.key,
+            )
         return response
 
     async def __aexit__(self, *_: object) -> None:
@@ -283,17 +289,6 @@ def _parsed(data: str, name: str) -> Any:
 
 def _unreadable(name: str, said: Any) -> Retryable:
     return Retryable(f"{name} answered what cannot be read: {str(said)[:200]}", code="answer_unreadable", in_doubt=True)
-
-
-def _words(content: bytes) -> str:
-    """What a refusal says, out of the JSON that it mostly comes in."""
-    text = content.decode("utf-8", "replace")
-    try:
-        said = json.loads(text)
-        error = said.get("error", said)
-        return f"{error.get('code') or ''} {error['message']}".strip()
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        return text
 
 
 def _status(error: Any) -> int:

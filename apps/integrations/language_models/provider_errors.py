@@ -1,5 +1,6 @@
 """What a provider's refusal means: whether to ask again, when, and what a person can do about it."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,6 +34,16 @@ def refusal(served_by: str, status: int, words: str, headers: Mapping[str, str],
     if status == HTTPStatus.NOT_FOUND:
         return Fatal(f"{said}. Check the model's name and the provider's address.", code="unknown_model")
     return Fatal(f"{said}.", code="request_refused")
+
+
+def words_in(text: str) -> str:
+    """Give what a refusal says, out of the JSON that it mostly comes in, with whatever stands around that."""
+    try:
+        said, _ = json.JSONDecoder().raw_decode(text[max(0, text.find("{")) :])
+        error = said.get("error", said)
+        return f"{error.get('code') or ''} {error['message']}".strip()
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        return text
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
