@@ -16,6 +16,7 @@ class Kind:
     """A kind of provider; `base_url` is where it is, empty where the person says or litellm knows.
 
     `limit` is what it calls the bound of an answer's tokens: OpenAI's models that reason refuse `max_tokens`.
+    `telemetry_name` is what OpenTelemetry calls it, where that is not its name.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Kind:
     needs_key: bool = True
     hint: str = ""
     limit: str = "max_tokens"
+    telemetry_name: str = ""
 
 
 OWN = "openai_compatible"
@@ -34,15 +36,15 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         Kind("openai", "OpenAI", OPENAI, limit="max_completion_tokens"),
         Kind("anthropic", "Anthropic", speaks_openai=False),
-        Kind("gemini", "Google Gemini", speaks_openai=False),
-        Kind("mistral", "Mistral", "https://api.mistral.ai/v1"),
+        Kind("gemini", "Google Gemini", speaks_openai=False, telemetry_name="gcp.gemini"),
+        Kind("mistral", "Mistral", "https://api.mistral.ai/v1", telemetry_name="mistral_ai"),
         Kind("groq", "Groq", "https://api.groq.com/openai/v1"),
         Kind("openrouter", "OpenRouter", "https://openrouter.ai/api/v1"),
         Kind("deepseek", "DeepSeek", "https://api.deepseek.com/v1"),
-        Kind("xai", "xAI", "https://api.x.ai/v1"),
+        Kind("xai", "xAI", "https://api.x.ai/v1", telemetry_name="x_ai"),
         Kind("together_ai", "Together AI", "https://api.together.xyz/v1"),
         Kind("fireworks_ai", "Fireworks AI", "https://api.fireworks.ai/inference/v1"),
-        Kind("cohere_chat", "Cohere", speaks_openai=False),
+        Kind("cohere_chat", "Cohere", speaks_openai=False, telemetry_name="cohere"),
         Kind(
             OWN,
             "Another that speaks OpenAI's protocol",
@@ -52,6 +54,11 @@ KINDS: Mapping[str, Kind] = {
         ),
     )
 }
+
+
+def telemetry_name_of(name: str, kind: str) -> str:
+    """Give what OpenTelemetry calls a provider; one of a server of one's own has only the name that it was given."""
+    return name if kind == OWN or kind not in KINDS else KINDS[kind].telemetry_name or kind
 
 
 def label_of(kind: str) -> str:
