@@ -36,6 +36,7 @@ WIDTHS = (1440, 390)
 MOST_BYTES = 60_000  # of all that a page loads, compressed
 MOST_BYTES_OF_THE_BUILDER = 250_000  # an application, which a browser keeps
 LONG = "A workflow with a name that is much longer than anybody would think sensible " * 2
+READ_ON_THE_WAY = ("channels", "channels/{channels}", "sessions", "memories", "memories?q=name", "agent-instances")
 OF_OTHERS = ("v1/docs", "v1/redoc")  # what others wrote: loaded from here, and not ours to make accessible
 
 ROUTES = sorted(route for route, entry in patterns(get_resolver()) if getattr(entry.callback, "needs", None))
@@ -209,6 +210,17 @@ def test_a_page_with_much_in_it_is_whole(tabs, alice, full, route):
 
     if is_page(alice, path):
         check(tabs, path, alice, MOST_BYTES_OF_THE_BUILDER if route == BUILDER else MOST_BYTES)
+
+
+@pytest.mark.parametrize("path", READ_ON_THE_WAY)
+def test_what_agents_leave_behind_is_read_on_a_telephone_without_going_aside(tabs, alice, full, path):
+    page = tabs.open("/" + path.format(**full), alice, width=390)
+
+    wide = page.locator(".table-frame").evaluate_all(
+        "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+    )
+    assert wide == 0
+    assert page.locator(".table-frame tbody tr").count() > 0
 
 
 @pytest.mark.parametrize("path", OF_OTHERS)

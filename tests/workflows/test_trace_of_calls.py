@@ -110,6 +110,21 @@ def test_a_call_that_answers_for_others_names_them_with_their_errors(
     assert named(found, "chat dear") == [], "it was not asked"
 
 
+def test_a_provider_has_the_name_that_opentelemetry_knows_it_by(
+    room: EngineRoom,
+    desk: Desk,  # noqa: F811
+    server: ChatServer,  # noqa: F811
+    alice: Actor,
+) -> None:
+    desk.setting(desk.provider(server, name="work", kind="mistral"))
+    node = {"type": "agent", "agent": "assistant", "model": "smart", "input": {"task": "Hi"}}
+
+    run = room.finish(workflow({"a": node}))
+
+    (answered,) = named(spans(alice, run), "chat smart")
+    assert answered["attributes"]["gen_ai.provider.name"] == "mistral_ai"
+
+
 def test_each_call_of_a_tool_is_a_span_that_names_what_the_model_asked_for(
     room: EngineRoom, parrot: Parrot, errors: list[Exception], alice: Actor
 ) -> None:

@@ -17,6 +17,7 @@ class Kind:
 
     `limit` is what it calls the bound of an answer's tokens: OpenAI's models that reason refuse `max_tokens`.
     `keys_at` is where a person makes a key, `begin_with` a model of it that is quick, cheap and good enough to begin.
+    `telemetry_name` is what OpenTelemetry calls it, where that is not its name.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Kind:
     limit: str = "max_tokens"
     keys_at: str = ""
     begin_with: str = ""
+    telemetry_name: str = ""
 
 
 OWN = "openai_compatible"
@@ -56,6 +58,7 @@ KINDS: Mapping[str, Kind] = {
             speaks_openai=False,
             keys_at="https://aistudio.google.com/apikey",
             begin_with="gemini-flash-latest",
+            telemetry_name="gcp.gemini",
         ),
         Kind(
             "mistral",
@@ -63,14 +66,21 @@ KINDS: Mapping[str, Kind] = {
             "https://api.mistral.ai/v1",
             keys_at="https://console.mistral.ai/api-keys",
             begin_with="mistral-small-latest",
+            telemetry_name="mistral_ai",
         ),
         Kind("groq", "Groq", "https://api.groq.com/openai/v1", keys_at="https://console.groq.com/keys"),
         Kind("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", keys_at="https://openrouter.ai/settings/keys"),
         Kind("deepseek", "DeepSeek", "https://api.deepseek.com/v1", keys_at="https://platform.deepseek.com/api_keys"),
-        Kind("xai", "xAI", "https://api.x.ai/v1", keys_at="https://console.x.ai"),
+        Kind("xai", "xAI", "https://api.x.ai/v1", keys_at="https://console.x.ai", telemetry_name="x_ai"),
         Kind("together_ai", "Together AI", "https://api.together.xyz/v1"),
         Kind("fireworks_ai", "Fireworks AI", "https://api.fireworks.ai/inference/v1"),
-        Kind("cohere_chat", "Cohere", speaks_openai=False, keys_at="https://dashboard.cohere.com/api-keys"),
+        Kind(
+            "cohere_chat",
+            "Cohere",
+            speaks_openai=False,
+            keys_at="https://dashboard.cohere.com/api-keys",
+            telemetry_name="cohere",
+        ),
         Kind(
             OWN,
             "Ollama or another OpenAI-compatible",
@@ -86,6 +96,11 @@ KINDS: Mapping[str, Kind] = {
 def kind_of(name: str) -> Kind:
     """Give a kind of provider; of one that only litellm knows there is no more than the name."""
     return KINDS.get(name) or Kind(name, name, speaks_openai=False, needs_key=False)
+
+
+def telemetry_name_of(name: str, kind: str) -> str:
+    """Give what OpenTelemetry calls a provider; one of a server of one's own has only the name that it was given."""
+    return name if kind == OWN or kind not in KINDS else KINDS[kind].telemetry_name or kind
 
 
 def label_of(kind: str) -> str:

@@ -11,7 +11,7 @@ from apps.common.json import JSON
 from apps.common.registry import nearest
 from apps.integrations.language_models import registry
 from apps.integrations.language_models.prices import FREE, Price, known_price
-from apps.integrations.language_models.providers import KINDS, OWN
+from apps.integrations.language_models.providers import KINDS, OWN, telemetry_name_of
 from apps.integrations.language_models.registry import DEFAULT, WITHOUT_ANY, LanguageModel
 from apps.integrations.models import ModelProvider, ModelSetting
 from apps.integrations.services import secrets
@@ -57,6 +57,12 @@ def names() -> list[str]:
     """Give the names of the models that the organization in scope has set up, and those that code brings."""
     own = list(ModelSetting.objects.values_list("name", flat=True))
     return [*own, *(model.name for model in registry.all())]
+
+
+def telemetry_names() -> dict[str, str]:
+    """Give what OpenTelemetry calls each provider of the organization in scope, by its name here."""
+    kinds = ModelProvider.objects.values_list("name", "kind")
+    return {name: telemetry_name_of(name, kind) for name, kind in kinds}
 
 
 def default_name() -> str:

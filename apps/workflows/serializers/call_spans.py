@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.integrations.language_models.records import STEP
+from apps.integrations.language_models.resolving import telemetry_names
 from apps.observability.models import Usage
 from apps.observability.selectors import usage
 from apps.observability.selectors.usage import Sums
@@ -40,11 +41,12 @@ class Calls:
     told: list[RunEvent] = field(default_factory=list)  # calls of tools that a model has asked for
     sent: list[Effect] = field(default_factory=list)
     recorded: list[JournalEntry] = field(default_factory=list)
+    providers: Mapping[str, str] = field(default_factory=dict)  # what OpenTelemetry calls them
 
 
 def calls_of(run: Run) -> Mapping[UUID | None, Calls]:
     """Give the calls of a run, by node run."""
-    found: dict[UUID | None, Calls] = defaultdict(Calls)
+    found: dict[UUID | None, Calls] = defaultdict(partial(Calls, providers=telemetry_names()))
     for call in usage.calls(run=run.pk).order_by("created_at", "id"):
         found[call.node_run_id].asked.append(call)
     for event in RunEvent.objects.filter(run=run, type="tool.called").order_by("seq"):
@@ -60,7 +62,7 @@ def spans_of(calls: Calls, trace: str, parent_at: ParentAt) -> list[SpanView]:
     """Give the calls in the order in which they began, each once, however many places have noted it."""
     new = partial(new_span, trace=trace)
     spans = [
-        *(_model(new, parent_at, call) for call in calls.asked),
+        *(_model(new, parent_at, call, calls.providers) for call in calls.asked),
         *_tools(new, parent_at, calls),
         *(_step(new, parent_at, entry) for entry in calls.recorded if _is_step(entry, calls)),
     ]
@@ -82,12 +84,12 @@ def spent(counted: Usage | Sums, *, is_priced: bool) -> dict[str, Any]:
 # ---- models -----------------------------------------------------------------------------------------
 
 
-def _model(new: NewSpan, parent_at: ParentAt, call: Usage) -> SpanView:
+def _model(new: NewSpan, parent_at: ParentAt, call: Usage, providers: Mapping[str, str]) -> SpanView:
     began, took = call.created_at, call.total_ms
     provider, _, served = call.served_by.partition("/")
     attributes = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": provider or None,
+        "gen_ai.provider.name": providers.get(provider, provider) or None,
         "gen_ai.request.model": call.model,
         "gen_ai.response.model": served or None,
         "gen_ai.response.time_to_first_chunk": None if call.first_token_ms is None else call.first_token_ms / 1000,
