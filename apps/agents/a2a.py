@@ -95,7 +95,7 @@ class A2aAgentType(AgentType):
 
     @cached_property
     def description(self) -> str:
-        return str((self._row.card or {}).get("description") or "An agent elsewhere, whose card has not been read.")
+        return str((self._row.card or {}).get("description") or "An agent elsewhere, whose card nobody has accepted.")
 
     @property
     def kind(self) -> Literal["remote"]:

@@ -13,7 +13,7 @@ from apps.common.database import release_connection
 from apps.integrations.a2a_client import conversation
 from apps.integrations.language_models import registry as models
 from apps.integrations.models import A2aAgent
-from apps.integrations.services.a2a_agents import add_agent, change_agent, refresh_agent
+from apps.integrations.services.a2a_agents import accept_card, add_agent, change_agent, refresh_agent
 from tests.agents.parrot import Parrot, said, wants
 from tests.engine.documents import workflow
 from tests.integrations.a2a_servers import Behaviour, listed_agent, serving_agent
@@ -41,7 +41,8 @@ def added(
             url = f"http://{address}/.well-known/agent-card.json"
             row = add_agent(organization=room.organization, name="weather", card_url=url, enabled=True, by="me")
             refresh_agent(row)
-        assert row.problem == ""
+            assert row.problem == ""
+            row = accept_card(row, digest=row.digest, by="me")
         yield row
         behaviour.let_go.set()
 
