@@ -185,11 +185,13 @@ def test_a_card_may_not_send_a_key_to_another_host(transactional_db: None, alice
         with_key = add(alice, f"{server.url}/card", key="a-very-secret-key-1234")
         alice.client.patch("/v1/a2a/agents/weather", {"key": ""}, format="json")
         without = alice.client.post("/v1/a2a/agents/weather/refresh").json()
+        later = alice.client.patch("/v1/a2a/agents/weather", {"key": "another-secret-key-1234"}, format="json")
 
         assert server.received[0].headers["authorization"] == "Bearer a-very-secret-key-1234"
         assert "authorization" not in server.received[1].headers
     assert "another host" in with_key["problem"]
     assert (with_key["key_hint"], without["problem"]) == ("****1234", "")
+    assert (later.status_code, later.json()["errors"][0]["code"]) == (422, "other_host")
     with scope(organization=alice.organization):
         assert not Secret.objects.exists()
 

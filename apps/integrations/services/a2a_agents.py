@@ -1,5 +1,7 @@
 """Adding agents of other people over A2A, and reading their cards."""
 
+from urllib.parse import urlsplit
+
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
@@ -47,11 +49,16 @@ def add_agent(
 
 @transaction.atomic
 def change_agent(agent: A2aAgent, *, enabled: bool | None = None, key: str | None = None) -> A2aAgent:
-    """Switch an agent on or off, or give it another key (none with an empty one)."""
+    """Switch an agent on or off, or give it another key (none with an empty one).
+
+    Raises Invalid for a key that its card would send to another host than the one the card comes from.
+    """
     if enabled is not None:
         agent.enabled = enabled
     if key is not None:
         check_key(key)
+        if key:
+            _check_hosts(agent)
         before, agent.secret = agent.secret, kept(agent.organization_id, key)
         agent.save(update_fields=["secret"])
         if before:
@@ -106,6 +113,20 @@ def accept_card(agent: A2aAgent, *, digest: str, by: str) -> A2aAgent:
         locked.card, locked.offered, locked.accepted_by = locked.offered, None, by
         locked.save(update_fields=["card", "offered", "accepted_by"])
     return locked
+
+
+def _check_hosts(agent: A2aAgent) -> None:
+    """What is read with a key is checked then; a card that was read without one may lead anywhere."""
+    cards = [card for card in (agent.card, agent.offered) if card]
+    leads_to = {_origin(str(one.get("url", ""))) for card in cards for one in card.get("supportedInterfaces", ())}
+    if leads_to - {_origin(agent.card_url)}:
+        message = "Its card sends us to another host, which would get the key. Add the agent by the card of that host."
+        raise invalid("/key", "other_host", message)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def remote_of(agent: A2aAgent) -> Remote:
