@@ -125,6 +125,13 @@ class Context(Messaging):
         `call` numbers several effects of one visit. `call_tool` does this by itself.
         """
 
+    def key_of_ask(self) -> str:
+        """Give the key of a task for an agent outside: the visit's own, and of each ask where another agent asks it."""
+        if not self.depth:
+            return self.idempotency_key()
+        asks = self.__dict__.setdefault("_asks", itertools.count(1))
+        return f"{self.idempotency_key()}:ask:{next(asks)}"
+
     def check_cancelled(self) -> None:
         """Raise Cancelled when the work is no longer wanted: call it in long loops of sync code."""
         if self.cancelled:

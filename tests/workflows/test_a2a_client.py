@@ -242,7 +242,10 @@ def test_an_agent_elsewhere_is_asked_at_once_by_one_that_has_read_nothing(
     run = room.start(workflow({"a": {"type": "agent", "agent": "clerk", "input": {"task": "Go"}}}))
 
     room.work()
-    second = room.approval(run)  # by now it has read what that one said
+    second, before = room.approval(run), len(behaviour.messages)  # by now it has read what that one said
+    room.decide(run, "approve")
+    room.work()
 
-    assert second.payload["arguments"] == {"task": "again"}
-    assert len(behaviour.messages) == 1
+    assert (second.payload["arguments"], before) == ({"task": "again"}, 1)
+    assert len({said.message_id for said in behaviour.messages}) == 2  # the same id would be the same message
+    assert room.status(run) == "completed"

@@ -37,7 +37,7 @@ class RemoteAgent(Agent):
     def exec(self, task: Any, ctx: Context) -> Any:
         """Ask once, whatever dies meanwhile: the row of the task is found again, and the journal has the result."""
         wanted = Wanted(
-            key=ctx.idempotency_key(),
+            key=ctx.key_of_ask(),
             agent=self._type.name,
             capability=self._type.capability,
             input=task,
