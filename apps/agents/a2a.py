@@ -51,7 +51,7 @@ class A2aCaller(Agent):
         remote = await asyncio.to_thread(_remote, self.row)
         text, data = text_and_data(task)
         try:
-            sent = await ctx.astep("a2a:send", self._send, remote, text, data, ctx.idempotency_key())
+            sent = await ctx.astep("a2a:send", self._send, remote, text, data, ctx.key_of_ask())
             if "reply" in sent:
                 return sent["reply"]
             self.task = sent["task"]  # also where the journal has said so
@@ -95,7 +95,7 @@ class A2aAgentType(AgentType):
 
     @cached_property
     def description(self) -> str:
-        return str((self._row.card or {}).get("description") or "An agent elsewhere, whose card has not been read.")
+        return str((self._row.card or {}).get("description") or "An agent elsewhere, whose card nobody has accepted.")
 
     @property
     def kind(self) -> Literal["remote"]:

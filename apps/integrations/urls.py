@@ -29,6 +29,7 @@ pages = [
     path("a2a-agents", a2a_agents.agents, name="settings_a2a"),
     path("a2a-agents/<str:ref>", a2a_agents.agent, name="a2a_agent"),
     path("a2a-agents/<str:ref>/refresh", a2a_agents.refresh, name="refresh_a2a_agent"),
+    path("a2a-agents/<str:ref>/accept", a2a_agents.accept, name="accept_a2a_card"),
     path("a2a-agents/<str:ref>/switch", a2a_agents.switch, name="switch_a2a_agent"),
     path("a2a-agents/<str:ref>/delete", a2a_agents.delete, name="delete_a2a_agent"),
 ]
@@ -45,6 +46,7 @@ urlpatterns = [
     path("v1/a2a/agents", a2a.A2aAgentsView.as_view()),
     path("v1/a2a/agents/<str:ref>", a2a.OneA2aAgentView.as_view()),
     path("v1/a2a/agents/<str:ref>/refresh", a2a.RefreshA2aAgentView.as_view()),
+    path("v1/a2a/agents/<str:ref>/accept", a2a.AcceptA2aCardView.as_view()),
     path("v1/model-providers", provider_api.ProvidersView.as_view()),
     path("v1/model-providers/<str:ref>", provider_api.OneProviderView.as_view()),
     path("v1/models", model_api.ModelsView.as_view()),

@@ -13,7 +13,7 @@ from apps.common.database import release_connection
 from apps.integrations.a2a_client import conversation
 from apps.integrations.language_models import registry as models
 from apps.integrations.models import A2aAgent
-from apps.integrations.services.a2a_agents import add_agent, change_agent, refresh_agent
+from apps.integrations.services.a2a_agents import accept_card, add_agent, change_agent, refresh_agent
 from tests.agents.parrot import Parrot, said, wants
 from tests.engine.documents import workflow
 from tests.integrations.a2a_servers import Behaviour, listed_agent, serving_agent
@@ -41,7 +41,8 @@ def added(
             url = f"http://{address}/.well-known/agent-card.json"
             row = add_agent(organization=room.organization, name="weather", card_url=url, enabled=True, by="me")
             refresh_agent(row)
-        assert row.problem == ""
+            assert row.problem == ""
+            row = accept_card(row, digest=row.digest, by="me")
         yield row
         behaviour.let_go.set()
 
@@ -241,7 +242,10 @@ def test_an_agent_elsewhere_is_asked_at_once_by_one_that_has_read_nothing(
     run = room.start(workflow({"a": {"type": "agent", "agent": "clerk", "input": {"task": "Go"}}}))
 
     room.work()
-    second = room.approval(run)  # by now it has read what that one said
+    second, before = room.approval(run), len(behaviour.messages)  # by now it has read what that one said
+    room.decide(run, "approve")
+    room.work()
 
-    assert second.payload["arguments"] == {"task": "again"}
-    assert len(behaviour.messages) == 1
+    assert (second.payload["arguments"], before) == ({"task": "again"}, 1)
+    assert len({said.message_id for said in behaviour.messages}) == 2  # the same id would be the same message
+    assert room.status(run) == "completed"

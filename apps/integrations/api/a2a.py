@@ -17,6 +17,7 @@ from apps.integrations.models import A2aAgent
 from apps.integrations.serializers.a2a import (
     A2aAgentChangeSerializer,
     A2aAgentSerializer,
+    AcceptedCardSerializer,
     NewA2aAgentSerializer,
     a2a_agent_json,
 )
@@ -38,7 +39,7 @@ class A2aAgentsView(OrganizationView):
 
     @extend_schema(request=NewA2aAgentSerializer, responses={201: A2aAgentSerializer}, operation_id="add_a2a_agent")
     def post(self, request: Request) -> Response:
-        """Add an agent. Nothing is sent to it yet: refresh it, which reads its card."""
+        """Add an agent. Nothing is sent to it yet: refresh it, which reads its card, and accept that."""
         wanted = checked(NewA2aAgentSerializer, request)
         return run_once(request, lambda: (201, a2a_agent_json(self._add(wanted))))
 
@@ -79,5 +80,18 @@ class RefreshA2aAgentView(OrganizationView):
 
     @extend_schema(request=None, responses={200: A2aAgentSerializer}, operation_id="refresh_a2a_agent")
     def post(self, _request: Request, ref: str) -> Response:
-        """Read the agent's card anew; what is wrong with it is told in `problem`."""
+        """Read the agent's card anew; what is wrong with it is told in `problem`. Accepts nothing."""
         return Response(a2a_agent_json(a2a_agents.refresh_agent(selectors.find_a2a_agent(ref))))
+
+
+class AcceptA2aCardView(OrganizationView):
+    """Accepting a card."""
+
+    capabilities = {"POST": "manage"}
+
+    @extend_schema(request=AcceptedCardSerializer, responses={200: A2aAgentSerializer}, operation_id="accept_a2a_card")
+    def post(self, request: Request, ref: str) -> Response:
+        """Have the card used that was read last: only the one whose digest you send, as you have seen it."""
+        digest = checked(AcceptedCardSerializer, request)["digest"]
+        found = a2a_agents.accept_card(selectors.find_a2a_agent(ref), digest=digest, by=self.access.actor)
+        return Response(a2a_agent_json(found))

@@ -6,6 +6,8 @@ from apps.common.json import JSON
 from apps.common.serializers import StrictSerializer
 from apps.integrations.models import A2aAgent
 
+STATES = ["unread", "new", "accepted", "changed"]
+
 
 class A2aAgentSerializer(serializers.ModelSerializer[A2aAgent]):
     """An agent elsewhere that workflows may use."""
@@ -14,13 +16,22 @@ class A2aAgentSerializer(serializers.ModelSerializer[A2aAgent]):
     key_hint = serializers.CharField(
         source="secret.hint", default=None, allow_null=True, help_text="The end of its key, which is never shown."
     )
-    card = serializers.JSONField(help_text="As it was when it was last read; null before.")
+    state = serializers.ChoiceField(STATES, help_text="Only an `accepted` agent can be used.")
+    card = serializers.JSONField(help_text="The one that was accepted; null before.")
+    offered = serializers.JSONField(help_text="The one that was read last, where it is not the accepted one.")
+    digest = serializers.CharField(help_text="SHA-256 of the card that was read last; send it back to accept it.")
     problem = serializers.CharField(help_text="Why the card could not be read the last time; empty where it was.")
 
     class Meta:
         model = A2aAgent
-        fields = ["id", "name", "agent", "card_url", "key_hint", "enabled", "card", "problem", "created_by"]
-        fields += ["created_at", "refreshed_at"]
+        fields = ["id", "name", "agent", "card_url", "key_hint", "enabled", "state", "card", "offered", "digest"]
+        fields += ["accepted_by", "problem", "created_by", "created_at", "refreshed_at"]
+
+
+class AcceptedCardSerializer(StrictSerializer):
+    """A card as somebody has seen it."""
+
+    digest = serializers.CharField(max_length=64, help_text="That of the card that you have seen.")
 
 
 class NewA2aAgentSerializer(StrictSerializer):

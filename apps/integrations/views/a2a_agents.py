@@ -1,4 +1,4 @@
-"""Agents of other people over A2A: adding one, and seeing its card."""
+"""Agents of other people over A2A: adding one, seeing its card and what has changed in it, accepting that."""
 
 from typing import Any
 
@@ -11,7 +11,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, page
 from apps.accounts.views.settings.sections import show
+from apps.common.diffs import lines_of_diff, yaml_diff
 from apps.common.errors import Conflict, Invalid
+from apps.common.templatetags.ui import actor
 from apps.integrations import selectors
 from apps.integrations.models import A2aAgent
 from apps.integrations.services import a2a_agents
@@ -37,10 +39,7 @@ def agents(request: PageRequest) -> HttpResponse:
 @page()
 def agent(request: PageRequest, ref: str) -> HttpResponse:
     """Show an agent with its card."""
-    shown = selectors.find_a2a_agent(ref)
-    may_manage = request.access.can(Capability.MANAGE)
-    context = {"agent": shown, "card": shown.card, "facts": _facts(shown), "may_manage": may_manage}
-    return render(request, "integrations/a2a_agent.html", context)
+    return _agent(request, selectors.find_a2a_agent(ref))
 
 
 @require_POST
@@ -50,6 +49,19 @@ def refresh(request: PageRequest, ref: str) -> HttpResponse:
     shown = a2a_agents.refresh_agent(selectors.find_a2a_agent(ref))
     if not shown.problem:
         messages.success(request, "Its card has been read.")
+    return _to(shown)
+
+
+@require_POST
+@page(Capability.MANAGE)
+def accept(request: PageRequest, ref: str) -> HttpResponse:
+    """Have the card used, as the person has seen it."""
+    shown = selectors.find_a2a_agent(ref)
+    try:
+        a2a_agents.accept_card(shown, digest=request.POST.get("digest", ""), by=request.access.actor)
+    except (Invalid, Conflict) as refused:
+        return _agent(request, shown, refused=refused.detail, status=422)
+    messages.success(request, "Its card was accepted.")
     return _to(shown)
 
 
@@ -76,8 +88,20 @@ def _list(request: PageRequest, refused: str = "", status: int = 200) -> HttpRes
     return show(request, "a2a", context, status)
 
 
-def _facts(shown: A2aAgent) -> list[tuple[str, Any]]:
-    card = shown.card or {}
+def _agent(request: PageRequest, shown: A2aAgent, refused: str = "", status: int = 200) -> HttpResponse:
+    card = shown.card if shown.offered is None else shown.offered
+    context = {
+        "agent": shown,
+        "card": card,
+        "facts": _facts(shown, card or {}),
+        "changes": lines_of_diff(yaml_diff(shown.card, card)) if shown.state == "changed" else [],
+        "refused": refused,
+        "may_manage": request.access.can(Capability.MANAGE),
+    }
+    return render(request, "integrations/a2a_agent.html", context, status=status)
+
+
+def _facts(shown: A2aAgent, card: dict[str, Any]) -> list[tuple[str, Any]]:
     interfaces = [one for one in card.get("supportedInterfaces", []) if isinstance(one, dict)]
     return [
         ("In workflows", shown.full_name),
@@ -86,6 +110,7 @@ def _facts(shown: A2aAgent) -> list[tuple[str, Any]]:
         ("Version", str(card.get("version", "—"))),
         ("Streams", "yes" if card.get("capabilities", {}).get("streaming") else "no"),
         ("Key", shown.secret.hint if shown.secret else "none"),
+        *([("Accepted by", actor(shown.accepted_by))] if shown.accepted_by else []),
     ]
 
 
