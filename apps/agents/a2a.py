@@ -51,7 +51,7 @@ class A2aCaller(Agent):
         remote = await asyncio.to_thread(_remote, self.row)
         text, data = text_and_data(task)
         try:
-            sent = await ctx.astep("a2a:send", self._send, remote, text, data, ctx.key_of_ask())
+            sent = await ctx.astep("a2a:send", self._send, remote, text, data, ctx.next_ask())
             if "reply" in sent:
                 return sent["reply"]
             self.task = sent["task"]  # also where the journal has said so
