@@ -16,6 +16,7 @@ from apps.observability.selectors import usage
 from apps.workflows import selectors
 from apps.workflows.models import Attempt, JournalEntry, NodeRun, Run
 from apps.workflows.nodes.registry import type_of
+from apps.workflows.serializers.degraded import Degraded, degraded_of
 
 
 class SpanView(BaseModel):
@@ -69,6 +70,8 @@ def _node_spans(
     }
     if node.index >= 0:
         own.attributes["orchestra.node.index"] = node.index
+    if (degraded := degraded_of(node)) is not None:
+        own.attributes |= _degraded(degraded)
     if type_of(node.handler) == "agent":
         own.attributes["gen_ai.operation.name"] = "invoke_agent"
     attempts = [
@@ -80,6 +83,12 @@ def _node_spans(
     # What the journal has of a model is the same call; it stands for it where nothing was counted.
     steps = [entry for entry in journal if not (questions and entry.name.startswith(STEP))]
     return [own, *attempts, *asked, *(_call_span(trace, parent, entry) for entry in steps)]
+
+
+def _degraded(degraded: Degraded) -> dict[str, str]:
+    """What says that an answer is no good one: the step that gave it, who that was, and why it came to that."""
+    by = {f"orchestra.degraded.by.{kind}": name for kind, name in (degraded.by or {}).items()}
+    return {"orchestra.degraded.step": degraded.step, "orchestra.degraded.reason": degraded.passed[0].code, **by}
 
 
 def _attempt_span(trace: str, node: SpanView, attempt: Attempt, number: int) -> SpanView:

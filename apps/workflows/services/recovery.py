@@ -14,11 +14,11 @@ from apps.common import upkeep
 from apps.common.intervals import Interval
 from apps.workflows import dispatch
 from apps.workflows.engine.states import NodeStatus
-from apps.workflows.nodes.base import Failed, NodeError
+from apps.workflows.nodes.base import Completed, Failed, NodeError
 from apps.workflows.nodes.registry import INLINE, OWN_AGENT, served
 from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
 from apps.workflows.services.firing import fire_schedules
-from apps.workflows.services.transition import again, ending, people
+from apps.workflows.services.transition import again, degrading, ending, people
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import recovery, workers
 from apps.workflows.store.database import look, transaction
@@ -96,7 +96,7 @@ def fire_due() -> int:
     def act(transition: Transition, row: NodeRow) -> None:
         if row.available_at is None or row.available_at > transition.run.now:
             return
-        transition.bring(row, INLINE[row.handler].due(transition.node_of(row).spec, row.state))
+        transition.bring(row, _due(transition, row))
         if row.waiting_for == "approval":
             people.expire(transition.tx, row)
         transition.work_in()
@@ -142,6 +142,13 @@ def adopt_own_agents() -> int:
         return 0
     with transaction() as tx:
         return sum(recovery.rename_handler(tx, organization, handler, OWN_AGENT) for organization, handler in found)
+
+
+def _due(transition: Transition, row: NodeRow) -> Completed | Failed:
+    """What follows when nobody has brought what a node run waited for."""
+    if degrading.is_with_person(row.state):
+        return degrading.unanswered()
+    return INLINE[row.handler].due(transition.node_of(row).spec, row.state)
 
 
 def _is_own(organization: UUID, handler: str) -> bool:
