@@ -22,10 +22,12 @@ from apps.workflows.services.runs import Order
 from apps.workflows.store.database import transaction
 from tests.agents.live import join, pass_time
 from tests.engine.documents import workflow
+from tests.fixtures import signed_in
 from tests.language_models.chat_server import Answer
 from tests.language_models.conftest import desk, no_rest, server  # noqa: F401 - fixtures
 from tests.workflows.engine_room import EngineRoom
 from tests.workflows.probes import probe
+from tests.workflows.test_models_in_runs import part, text
 
 BROKEN = Fatal("It is broken.", code="broken")
 
@@ -396,6 +398,42 @@ def test_the_history_tells_each_step(room, judges):
     assert "goes on with its last good answer: Too hard." in told
     assert "goes on with the agent zz_second: This node has no earlier good answer to this input." in told
     assert "completed, degraded: answered by the agent zz_second" in told
+
+
+def test_the_page_of_a_run_says_that_an_answer_is_degraded(room, judges, alice, bob, charlie):
+    run = room.finish(node("other_agent")).pk
+    why = "Degraded: answered by another agent (zz_second). Its own agent: Too hard."
+
+    for actor in (alice, bob):
+        assert why in part(actor, run, "head")
+        assert why in part(actor, run, "inspector?node=ask")
+    assert signed_in(alice).get(f"/runs/{run}/state").json()["rows"][0]["degraded"] is True
+    assert ", degraded" in signed_in(alice).get(f"/runs/{run}").content.decode()
+    assert signed_in(charlie).get(f"/runs/{run}/head").status_code == 404
+
+
+def test_a_good_answer_is_not_called_degraded(room, judges, alice):
+    run = room.finish(node("other_agent", agent="zz_second")).pk
+
+    assert "egraded" not in part(alice, run, "head") + part(alice, run, "inspector?node=ask")
+
+
+def test_the_page_of_the_question_asks_for_an_answer_and_not_for_leave(room, judges, alice):
+    nodes = {**node("person", "cached")["nodes"], "after": {"needs": "ask"}}
+    run = room.start(workflow(nodes))
+    room.work()
+    owner = signed_in(alice)
+    question = room.approval(run)
+
+    shown, head = text(owner.get(f"/approvals/{question.pk}")), part(alice, run, "head")
+
+    assert "Answer : the run goes on with after" in shown
+    assert "No answer : ask goes on with its last good answer" in shown
+    assert "Verdict" in shown
+    assert "Approve" not in shown + head
+    owner.post(f"/approvals/{question.pk}", {"decision": "approve", "value:verdict": "fair"})
+    room.work()
+    assert room.node_output(run, "ask") == {"verdict": "fair"}
 
 
 def test_the_tree_of_a_run_tells_it_too(room, judges):

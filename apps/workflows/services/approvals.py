@@ -75,6 +75,8 @@ def what_follows(approval: Approval) -> Mapping[str, list[Following]]:
     if is_of_call(approval):
         node = compiled.node(approval.node_run.node)
         return {decision: [Following(node.name, node.spec, is_certain=True)] for decision in offered(approval)}
+    if is_for_answer(approval):
+        return {decision: _after_answer(compiled, approval, decision) for decision in offered(approval)}
     edges = _edges_after(compiled, approval.node_run.node)
     return {
         decision: [
@@ -105,6 +107,12 @@ def is_for_answer(approval: Approval) -> bool:
     return degrading.is_with_person(approval.node_run.state)
 
 
+def step_behind(approval: Approval) -> str:
+    """Give who would answer where this person does not; nothing where the node fails then."""
+    compiled = compiled_version(approval.run.version_id)
+    return degrading.step_behind(compiled.node(approval.node_run.node), approval.node_run.state)
+
+
 def may_decide(approval: Approval, username: str) -> bool:
     """Tell whether the question is for this person to decide, if their role lets them decide at all."""
     return not approval.assignees or username in approval.assignees
@@ -122,6 +130,14 @@ def check_form(approval: Approval, decision: str, data: dict[str, JSON]) -> None
             code="invalid_form",
             errors=items,
         )
+
+
+def _after_answer(compiled: Compiled, approval: Approval, decision: str) -> list[Following]:
+    """Where an answer leads, or that there is none."""
+    wanted = ("success", "always") if decision == "approve" else ("error", "always")
+    edges = [edge for edge in _edges_after(compiled, approval.node_run.node) if edge.on in wanted]
+    targets = [(compiled.nodes[edge.target], edge.when is None and edge.route is None) for edge in edges]
+    return [Following(target.name, target.spec, is_certain) for target, is_certain in targets]
 
 
 def _edges_after(compiled: Compiled, node: str) -> Sequence[GraphEdge]:

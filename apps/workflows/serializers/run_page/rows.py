@@ -60,6 +60,7 @@ class Row:
     lost: int
     due: int | None
     took: int | None
+    degraded: bool = False  # its answer is one of a step of `degrade`
     segments: list[Segment] = field(default_factory=list)
     items: Items | None = None
 
@@ -144,7 +145,7 @@ def note_of(row: Row) -> str:
     if row.status == "waiting":
         return {"approval": "for a person", "event": "for an event", "child": "for a run"}.get(row.waits_for, "waiting")
     if row.took is not None:
-        return short_duration(row.took)
+        return f"{short_duration(row.took)}{', degraded' if row.degraded else ''}"
     return row.status
 
 
@@ -176,6 +177,7 @@ def _row(run: Run, visit: NodeRun, spec: Node | None, counts: Mapping[str, int] 
         lost=visit.lost_count,
         due=since(run, visit.available_at) if visit.available_at and visit.status in ("retrying", "waiting") else None,
         took=round((ended - visit.started_at).total_seconds() * 1000) if ended and visit.started_at else None,
+        degraded=visit.status == "completed" and "degraded" in visit.state,
         segments=list(_segments(run, visit)),
         items=_items(counts) if kind == "map" and counts else None,
     )

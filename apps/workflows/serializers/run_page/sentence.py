@@ -8,7 +8,9 @@ from apps.common.schema_forms import Field, fields_of
 from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
+from apps.workflows.serializers.degraded import degraded_nodes, in_a_sentence
 from apps.workflows.serializers.run_page.rows import most_attempts, titled
+from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.budget_pauses import account_waited_for, reason_of
 from apps.workflows.services.compiled import compiled_version
 
@@ -48,6 +50,7 @@ class Sentence:
     fields: Sequence[Field] = field(default_factory=tuple)
     payload: Sequence[tuple[str, Any, bool]] = field(default_factory=tuple)  # name, value, whether it is read as text
     then: str = ""  # what becomes of it when its time is over
+    is_answer: bool = False  # what is asked for is not leave to go on, but what an agent could not say
     more: int = 0  # questions that wait beside this one
     event: str = ""  # that a node waits for
     lacks_money: bool = False  # a budget has paused the run
@@ -61,6 +64,7 @@ def sentence_of(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
         or _stopped(run)
         or _asked(run)
         or (None if run.status in RUN_ENDED else _held_up(run, visits))
+        or _degraded(run)
     )
 
 
@@ -129,6 +133,7 @@ def _asked(run: Run) -> Sentence | None:
         then={"approve": "Approved", "reject": "Rejected"}.get(asked.on_timeout, "Fails"),
         payload=list(_payload(asked.payload)),
         fields=fields_of(asked.form) if asked.form else (),
+        is_answer=is_for_answer(asked),
         more=len(questions) - 1,
     )
 
@@ -191,6 +196,20 @@ def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
             text = "Another run does this part."
             return Sentence("running", "workflow", title, text, visit.node, visit.visit, child=child)
     return None
+
+
+def _degraded(run: Run) -> Sentence | None:
+    """An answer that is not that of the agent which should have given it."""
+    found = degraded_nodes(run)
+    if not found:
+        return None
+    first, others = found[0], len(found) - 1
+    spec = compiled_version(run.version_id).definition.nodes.get(first.node)
+    title = titled(first.node, spec, first.visit, -1 if first.index is None else first.index)
+    beside = f" So are {others} other answers." if others > 1 else " So is another answer." if others else ""
+    child = (first.by or {}).get("run", "")
+    text = f"{in_a_sentence(first)}{beside}"
+    return Sentence("retrying", "triangle-alert", title, text, first.node, first.visit, child=child)
 
 
 def _title(run: Run, visit: NodeRun) -> str:

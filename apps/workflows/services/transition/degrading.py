@@ -8,12 +8,14 @@ answer in the end.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from apps.workflows.engine.compiler import CompiledNode
 from apps.workflows.engine.degrading import (
     NOT_FOR_OTHERS,
     UNAVAILABLE,
     AskedPerson,
     asked_person,
     following,
+    in_words,
     kind_of,
     label,
     name_of,
@@ -77,6 +79,14 @@ def exhausted(row: NodeRow, error: NodeError) -> NodeError:
 def is_with_person(state: Mapping[str, Any]) -> bool:
     """Whether a person has been asked for the answer of a node run."""
     return (state.get("degraded") or {}).get("step") == "person"
+
+
+def step_behind(node: CompiledNode, state: Mapping[str, Any]) -> str:
+    """Who would answer behind the step that a node run, of a visit or of an item, has come to; or nothing."""
+    spec = node.body.spec if node.body else node.spec
+    steps = (spec.degrade or []) if isinstance(spec, AgentNode) else []
+    behind = steps[state["degraded"]["stage"] + 1 :]
+    return in_words(kind_of(behind[0]), name_of(behind[0])) if behind else ""
 
 
 def answered(decision: str, data: dict[str, Any], comment: str, by: str) -> Completed | Failed:
