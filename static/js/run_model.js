@@ -151,7 +151,8 @@ export function noteOf(row, now) {
     return `try ${row.attempt + 1}/${row.attempts}${left > 0 ? ` in ${left} s` : ""}`;
   }
   if (row.status === "waiting") return WAITS[row.waits_for] ?? "waiting";
-  if (row.took !== null) return `${duration(row.took)}${row.degraded ? ", degraded" : ""}`;
+  if (row.degraded) return "degraded";
+  if (row.took !== null) return duration(row.took);
   if (row.status === "running") return duration(now - row.segments.at(-1).start);
   return row.status;
 }

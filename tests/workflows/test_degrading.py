@@ -320,6 +320,22 @@ def test_what_nobody_else_may_answer_fails_as_it_is(room, judges):
     assert (room.error(run.pk)["code"], judges, degraded(room, run.pk)) == ("invalid_input", [], None)
 
 
+def test_expressions_see_which_step_answered(room, judges):
+    nodes = {
+        **node("cached", "other_agent", save={"how": "{{ nodes.ask.?degraded.orValue('well') }}"})["nodes"],
+        "rest": {"type": "wait", "seconds": 1},
+        "after": {"values": {"how": "{{ nodes.ask.degraded }}", "saved": "{{ context.how }}"}},
+        "never": {},
+    }
+    edges = [{"from": "ask", "to": "rest", "when": "has(nodes.ask.degraded)"}, "rest after"]
+    edges.append({"from": "ask", "to": "never", "when": "!has(nodes.ask.degraded)"})
+
+    run = room.finish(workflow(nodes, edges))
+
+    assert room.node_output(run.pk, "after") == {"how": "other_agent", "saved": "other_agent"}
+    assert "never" not in room.statuses(run.pk)
+
+
 def test_a_person_who_retries_the_run_has_the_own_agent_tried_first(room, calls):
     calls.fails("flaky", BROKEN)
     run = room.start(workflow({"ask": probe("flaky", input={}, degrade=["cached"])}))
@@ -408,7 +424,7 @@ def test_the_page_of_a_run_says_that_an_answer_is_degraded(room, judges, alice, 
         assert why in part(actor, run, "head")
         assert why in part(actor, run, "inspector?node=ask")
     assert signed_in(alice).get(f"/runs/{run}/state").json()["rows"][0]["degraded"] is True
-    assert ", degraded" in signed_in(alice).get(f"/runs/{run}").content.decode()
+    assert ">degraded<" in signed_in(alice).get(f"/runs/{run}").content.decode()
     assert signed_in(charlie).get(f"/runs/{run}/head").status_code == 404
 
 

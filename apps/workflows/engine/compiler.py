@@ -23,7 +23,7 @@ from apps.workflows.engine.spec import (
 from apps.workflows.engine.templates import Template, compile_template
 from apps.workflows.engine.validation import MAX_ISSUES
 
-NODE_FIELDS = frozenset({"output", "status", "error", "visit"})
+NODE_FIELDS = frozenset({"output", "status", "error", "visit", "degraded"})
 MAX_EXPRESSIONS = 30_000
 MAX_CHARACTERS = 150_000  # of all expressions that need the evaluator's compiler, which takes 15 µs for each
 _MESSAGE = 1_000  # characters of a message; names in it may be of any length

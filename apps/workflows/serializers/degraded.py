@@ -65,6 +65,11 @@ def in_a_sentence(degraded: Degraded) -> str:
     return f"{answer} {who}{f' ({named})' if named else ''}. Its own agent: {degraded.passed[0].message}"
 
 
+def in_sentences(run: Run) -> dict[str, str]:
+    """The degraded answers of a run by node, for programs that pass on what they read."""
+    return {one.node: in_a_sentence(one) for one in degraded_nodes(run)}
+
+
 def _facts(state: Mapping[str, Any]) -> dict[str, Any]:
     known = state.get("degraded")
     if not known:

@@ -144,8 +144,10 @@ def note_of(row: Row) -> str:
         return f"try {row.attempt + 1}/{row.attempts}"
     if row.status == "waiting":
         return {"approval": "for a person", "event": "for an event", "child": "for a run"}.get(row.waits_for, "waiting")
+    if row.degraded:
+        return "degraded"
     if row.took is not None:
-        return f"{short_duration(row.took)}{', degraded' if row.degraded else ''}"
+        return short_duration(row.took)
     return row.status
 
 
