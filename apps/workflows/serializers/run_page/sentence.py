@@ -9,6 +9,7 @@ from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
 from apps.workflows.serializers.degraded import degraded_nodes, in_a_sentence
+from apps.workflows.serializers.run_page.held_parts import held_part
 from apps.workflows.serializers.run_page.rows import most_attempts, titled
 from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.budget_pauses import account_waited_for, reason_of
@@ -145,7 +146,18 @@ def _payload(payload: Any) -> Iterator[tuple[str, Any, bool]]:
 
 
 def _held_up(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
-    return _unserved(visits) or _retrying(run, visits) or _awaiting(run, visits)
+    return _unserved(visits) or _held_below(run, visits) or _retrying(run, visits) or _awaiting(run, visits)
+
+
+def _held_below(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
+    """A run that does a part of this one waits for somebody."""
+    if not any(visit.waiting_for in ("child", "items") for visit in visits):
+        return None
+    held = held_part(run)
+    if held is None:
+        return None
+    node, text = held.node_run, f"The run that does this part {_shortened(held.reason)}"
+    return Sentence("waiting", "pause", _title(run, node), text, node.node, node.visit, child=str(held.child))
 
 
 def _unserved(visits: Sequence[NodeRun]) -> Sentence | None:
@@ -178,8 +190,6 @@ def _retrying(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
 
 
 def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
-    if run.status != RunStatus.WAITING:
-        return None
     waiting = [visit for visit in visits if visit.status == "waiting"]
     for visit in waiting:
         if visit.waiting_for == "event":
@@ -188,7 +198,7 @@ def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
             due = _epoch(visit.available_at)
             return Sentence("waiting", "send", _title(run, visit), text, visit.node, visit.visit, event=event, due=due)
     for visit in waiting:
-        if visit.waiting_for == "time":
+        if visit.waiting_for == "time" and run.status == RunStatus.WAITING:
             title, due = _title(run, visit), _epoch(visit.available_at)
             return Sentence("waiting", "clock", title, "The run rests", visit.node, visit.visit, due=due)
         if visit.waiting_for == "child" and visit.state.get("child"):
