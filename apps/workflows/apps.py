@@ -17,4 +17,4 @@ class WorkflowsConfig(AppConfig):
         palette.register_search("runs", finding.find_runs)
         palette.register_search("workflows", finding.find_workflows)
         signals.register(continuing.deliver)
-        offers.workflows[:] = [OfferedWorkflows()]
+        offers.register_workflows(OfferedWorkflows())

@@ -53,12 +53,32 @@ class Workflows(Protocol):
         """Give what a workflow does and the JSON Schema of its input; raises NotFound."""
 
 
-workflows: list[Workflows] = []  # one, once the app of workflows has put it here
+class _NoWorkflows:
+    """What there is as long as no app of workflows has registered itself."""
+
+    def names(self, organization_id: UUID) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
+    def describe(self, organization_id: UUID, name: str) -> tuple[str, dict[str, Any]]:  # noqa: ARG002
+        raise NotFound(f"There is no workflow '{name}' here.", code="unknown_workflow")
+
+
+@dataclass
+class _Known:
+    workflows: Workflows
+
+
+_known = _Known(_NoWorkflows())
+
+
+def register_workflows(workflows: Workflows) -> None:
+    """Tell agents which workflows they may be given."""
+    _known.workflows = workflows
 
 
 def workflow_names(organization_id: UUID) -> Sequence[str]:
     """Give the names of the organization's workflows that an agent may be given."""
-    return [name for known in workflows for name in known.names(organization_id)]
+    return _known.workflows.names(organization_id)
 
 
 async def offers_of(spec: AgentSpec, ctx: Context) -> dict[str, Offer]:
@@ -119,9 +139,7 @@ async def _handoff(name: str, ctx: Context) -> Offer:
 
 
 async def _workflow(name: str, ctx: Context) -> Offer:
-    if not workflows:
-        raise NotFound(f"There is no workflow '{name}' here.", code="unknown_workflow")
-    description, schema = await on_thread(workflows[0].describe, ctx.organization_id, name)
+    description, schema = await on_thread(_known.workflows.describe, ctx.organization_id, name)
 
     async def call(arguments: dict[str, JSON], _: bool) -> JSON:
         return await ctx.arun_workflow(name, arguments)
