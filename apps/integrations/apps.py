@@ -20,5 +20,5 @@ class IntegrationsConfig(AppConfig):
         from apps.observability.services.accounting import expire_calls  # noqa: PLC0415
 
         upkeep.register("model_calls_lost", expire_calls)
-        upkeep.register("model_answers_forgotten", forget_old_answers)
+        upkeep.register("model_answers_forgotten", forget_old_answers, every=upkeep.HOUR)
         budgets.register_models(is_known)

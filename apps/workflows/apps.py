@@ -19,4 +19,4 @@ class WorkflowsConfig(AppConfig):
         palette.register_search("workflows", finding.find_workflows)
         signals.register(continuing.deliver)
         news.register(continuing.Nodes())
-        offers.workflows[:] = [OfferedWorkflows()]
+        offers.register_workflows(OfferedWorkflows())

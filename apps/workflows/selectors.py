@@ -15,7 +15,7 @@ from apps.common.database import first_row
 from apps.common.errors import NotFound
 from apps.common.selectors import find_by_id
 from apps.observability.models import LogLine, Usage
-from apps.workflows.engine.states import NODE_ENDED, RunStatus
+from apps.workflows.engine.states import NODE_ENDED, NodeStatus, RunStatus
 from apps.workflows.models import (
     Approval,
     Attempt,
@@ -199,6 +199,13 @@ def node_runs(run: Run) -> QuerySet[NodeRun]:
     """The node runs of a run with their attempts, in the order in which they were queued."""
     attempts = Prefetch("attempts", queryset=Attempt.objects.order_by("fence"))
     return NodeRun.objects.filter(run=run).prefetch_related(attempts)
+
+
+def degraded_node_runs(run: Run) -> list[NodeRun]:
+    """The node runs of a run whose answer came from a step of their node's `degrade`."""
+    found = NodeRun.objects.filter(run=run, status=NodeStatus.COMPLETED, state__contains="degraded")
+    columns = found.order_by("created_at", "id").only("run", "node", "visit", "index", "state")
+    return [node for node in columns if "degraded" in node.state]
 
 
 def events(run: Run, after: int = 0) -> QuerySet[RunEvent]:

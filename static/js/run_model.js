@@ -7,7 +7,7 @@ const RUN_STATUS = {
 };
 export const EVENTS = [
   ...Object.keys(ENDS), ...Object.keys(RUN_STATUS),
-  "node.queued", "node.started", "node.waiting", "node.retrying", "node.progress", "node.skipped", "edge.taken", "context.changed",
+  "node.queued", "node.started", "node.waiting", "node.retrying", "node.degraded", "node.progress", "node.skipped", "edge.taken", "context.changed",
   "llm.called", "tool.called",
 ];
 const OVER = new Set(["completed", "failed", "cancelled"]);
@@ -93,7 +93,7 @@ export class Model {
     const row = {
       key, node: event.node, visit: event.visit, kind, attempts, status: "queued", waits_for: "",
       title: event.visit > 1 ? `${title} #${event.visit}` : title,
-      attempt: 0, lost: 0, due: null, took: null, segments: [{ kind: "queue", start: at, end: null, outcome: "" }], items: null,
+      attempt: 0, lost: 0, due: null, took: null, degraded: false, segments: [{ kind: "queue", start: at, end: null, outcome: "" }], items: null,
     };
     this.rows.push(row);
     this.byKey.set(key, row);
@@ -127,10 +127,14 @@ export class Model {
         row.attempt = event.data.attempt ?? row.attempt;
         row.due = at + (event.data.delay ?? 0) * 1000;
         return close("failed"), begin("queue", "");
+      case "node.degraded":
+        row.status = "queued";
+        return close("failed"), begin("queue", "");
       case "node.progress":
         return;
       default:
         row.status = ENDS[event.type];
+        row.degraded = Boolean(event.data.degraded);
         row.took = at - (row.began ?? row.segments.find((one) => one.kind !== "queue")?.start ?? at);
         close(row.status);
     }
@@ -147,6 +151,7 @@ export function noteOf(row, now) {
     return `try ${row.attempt + 1}/${row.attempts}${left > 0 ? ` in ${left} s` : ""}`;
   }
   if (row.status === "waiting") return WAITS[row.waits_for] ?? "waiting";
+  if (row.degraded) return "degraded";
   if (row.took !== null) return duration(row.took);
   if (row.status === "running") return duration(now - row.segments.at(-1).start);
   return row.status;

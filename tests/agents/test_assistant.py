@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apps.agents.context import LocalContext
-from apps.agents.llm.prompt import RULE, block
+from apps.agents.data_blocks import RULE, block
 from apps.agents.runtime import run_agent
 from apps.common.errors import Fatal
 from apps.integrations import registry as tools

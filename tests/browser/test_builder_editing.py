@@ -249,3 +249,41 @@ def test_an_expression_is_written_by_hand_although_the_list_of_values_opens(open
     field.press_sequentially(" {{ size(")
     page.keyboard.press("Escape")
     expect(field).to_have_value("Hello {{ inputs.nam }}! {{ size(")
+
+
+def test_who_answers_when_an_agent_cannot_is_chosen_step_by_step(open_builder, greet, alice):
+    asks = {"type": "agent", "agent": "echo", "input": {"message": "Hi"}}
+    keep_draft(alice, {"name": "greet", "nodes": {"start": asks}})
+    page = open_builder(alice)
+    select(page, "start")
+    page.get_by_text("More", exact=True).click()
+
+    page.get_by_role("button", name="Add a step").click()
+    page.get_by_label("Step 1", exact=True).select_option(label="Another model")
+    page.get_by_label("Model of Step 1").fill("small")
+    page.get_by_role("button", name="Add a step").click()
+    page.get_by_label("Step 2", exact=True).select_option(label="The last good answer")
+    page.get_by_label("Age for Step 2").fill("1d")
+    page.get_by_role("button", name="Move Step 2 up").click()
+    page.get_by_role("button", name="Add a step").click()
+    page.get_by_label("Step 3", exact=True).select_option(label="A person")
+    page.get_by_label("Message", exact=True).fill("Which is it?")
+    saved(page)
+
+    steps = [{"cached": "1d"}, {"model": "small"}, {"person": {"message": "Which is it?"}}]
+    assert draft(alice)["definition"]["nodes"]["start"]["degrade"] == steps
+    assert (
+        "The same agent goes on where it stopped"
+        in page.locator('[data-pointer="/nodes/start/degrade/1"]').inner_text()
+    )
+
+
+def test_a_step_that_is_wrong_is_told_at_the_step(open_builder, greet, alice):
+    asks = {"type": "agent", "agent": "echo", "degrade": ["cached", {"agent": "ehco"}, "cached"]}
+    keep_draft(alice, {"name": "greet", "nodes": {"start": asks}})
+    page = open_builder(alice)
+
+    select(page, "start")
+
+    assert "Did you mean 'echo'?" in page.locator('[data-pointer="/nodes/start/degrade/1"] .b-wrong').inner_text()
+    assert "Take one of the two out." in page.locator('[data-pointer="/nodes/start/degrade/2"] .b-wrong').inner_text()

@@ -168,6 +168,25 @@ def test_a_failed_run_is_a_failed_call(working: EngineRoom, alice: Any, talk: An
     assert failed.structured_content["error"]["message"] == "Not today."
 
 
+def test_an_answer_that_is_degraded_says_so(working: EngineRoom, alice: Any, talk: Any, calls: Any) -> None:
+    calls["broken"] = _broken
+    node = probe("broken", input={}, degrade=[{"agent": "echo"}])
+    name = offer(working, alice, {**workflow({"ask": node}), "name": "degrading"})
+
+    async def ask() -> Any:
+        async with talk(alice.secret) as client:
+            return await client.call_tool(name, {})
+
+    told = asyncio.run(ask()).structured_content
+
+    assert told["status"] == "completed"
+    assert told["degraded"] == {"ask": "Degraded: answered by the agent echo. Its own agent: RuntimeError: It broke."}
+
+
+def _broken(task: Any, ctx: Any) -> Any:
+    raise RuntimeError("It broke.")
+
+
 def test_what_takes_longer_is_asked_for_again(
     working: EngineRoom, alice: Any, talk: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,25 @@ def test_the_banner_says_why_and_who_may_allow_more(paused: Any, alice: Actor, b
     assert "Paused by budget: The budget 'cap'" in part(alice, paused, "history")
 
 
+def test_the_runs_above_it_say_which_of_theirs_waits_for_money(
+    room: EngineRoom, smart: ChatServer, alice: Actor, bob: Actor
+) -> None:
+    cap(alice.organization)
+    room.save({**asks(), "name": "asking"})
+    room.save({**workflow({"inner": {"type": "workflow", "workflow": "asking"}}), "name": "between"})
+    top = room.start(workflow({"outer": {"type": "workflow", "workflow": "between", "title": "The whole"}}))
+    room.work()
+    (between,) = room.children(top)
+    (asking,) = room.children(between.pk)
+
+    for actor in (alice, bob):
+        for run, node in ((top, "The whole"), (between.pk, "inner")):
+            head = signed_in(actor).get(f"/runs/{run}/head", headers=HTMX).content.decode()
+            said = part(actor, run, "head")
+            assert f"{node} The run that does this part is paused by a budget: The budget 'cap' of $0.0001 has" in said
+            assert f'href="/runs/{asking.pk}"' in head
+
+
 def test_allowing_more_sends_the_run_on_in_one_act(room: EngineRoom, paused: Any, alice: Actor) -> None:
     owner = signed_in(alice)
 

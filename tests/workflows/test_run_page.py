@@ -209,6 +209,30 @@ def test_an_event_that_a_node_waits_for_is_sent_from_the_page(room, owner):
     assert room.node_output(run, "pay") == {"amount": 20}
 
 
+def test_an_event_is_asked_for_while_another_run_does_a_part(room, owner):
+    room.save({**workflow({"rest": {"type": "wait", "seconds": 60}}), "name": "slow"})
+    both = workflow({"pay": {"type": "wait", "event": "paid"}, "part": {"type": "workflow", "workflow": "slow"}})
+    run, alone = room.start(both), room.start(workflow({"part": {"type": "workflow", "workflow": "slow"}}))
+    room.work()
+    assert room.status(run) == "running"
+
+    assert "It waits for the event &#x27;paid&#x27;" in shown(owner, run)
+    assert "Another run does this part." in shown(owner, alone)
+
+
+def test_a_run_says_that_one_of_its_parts_waits_for_a_person(room, owner, charlie):
+    room.save({**ASKING, "name": "asking"})
+    run = room.start(workflow({"each": {"type": "map", "over": [1], "workflow": "asking"}}))
+    room.work()
+    (part,) = room.children(run)
+
+    page = shown(owner, run, "/head")
+
+    assert "each[0]</strong> The run that does this part waits for a person: Send the brief?" in page
+    assert f'href="/runs/{part.pk}"' in page
+    assert signed_in(charlie).get(f"/runs/{run}/head").status_code == 404
+
+
 def test_a_run_that_is_paused_or_cancelled_says_by_what_it_goes_on(room, owner):
     paused, cancelled = room.start(workflow({"a": {}})), room.start(workflow({"a": {}}))
     room.pause(paused)

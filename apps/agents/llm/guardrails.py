@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.agents.context import Context
+from apps.agents.data_blocks import block
 from apps.agents.llm import pii
-from apps.agents.llm.prompt import block
 from apps.agents.llm.spec import AgentSpec, Judge
 from apps.common.json import JSON
 from apps.common.json_schema import Checker

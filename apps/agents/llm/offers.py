@@ -61,12 +61,35 @@ class Workflows(Protocol):
         """Raise NotFound for an unknown workflow, Fatal for input that it does not take."""
 
 
-workflows: list[Workflows] = []  # one, once the app of workflows has put it here
+class _NoWorkflows:
+    """What there is as long as no app of workflows has registered itself."""
+
+    def names(self, organization_id: UUID) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
+    def describe(self, organization_id: UUID, name: str) -> tuple[str, dict[str, Any]]:  # noqa: ARG002
+        raise NotFound(f"There is no workflow '{name}' here.", code="unknown_workflow")
+
+    def check(self, organization_id: UUID, name: str, given: JSON) -> None:  # noqa: ARG002
+        self.describe(organization_id, name)
+
+
+@dataclass
+class _Known:
+    workflows: Workflows
+
+
+_known = _Known(_NoWorkflows())
+
+
+def register_workflows(workflows: Workflows) -> None:
+    """Tell agents which workflows they may be given."""
+    _known.workflows = workflows
 
 
 def workflow_names(organization_id: UUID) -> Sequence[str]:
     """Give the names of the organization's workflows that an agent may be given."""
-    return [name for known in workflows for name in known.names(organization_id)]
+    return _known.workflows.names(organization_id)
 
 
 async def offers_of(spec: AgentSpec, ctx: Context) -> dict[str, Offer]:
@@ -128,14 +151,12 @@ async def _named(grant: AgentGrant, ctx: Context) -> AgentType:
 
 async def _workflow(grant: WorkflowGrant, ctx: Context) -> Offer:
     name = grant.workflow
-    if not workflows:
-        raise NotFound(f"There is no workflow '{name}' here.", code="unknown_workflow")
-    description, schema = await on_thread(workflows[0].describe, ctx.organization_id, name)
+    description, schema = await on_thread(_known.workflows.describe, ctx.organization_id, name)
 
     async def call(wanted: ToolCall, is_tainted: bool) -> JSON:
         arguments = wanted.arguments
         with _refusing_what_does_not_fit():
-            await on_thread(workflows[0].check, ctx.organization_id, name, arguments)
+            await on_thread(_known.workflows.check, ctx.organization_id, name, arguments)
         if needs_leave(grant, is_tainted=is_tainted, changes_outside=True):
             await _ask_leave(f"run {name}", grant, {"workflow": name, "arguments": arguments}, ctx)
         return await ctx.arun_workflow(name, arguments)

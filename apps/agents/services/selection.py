@@ -29,7 +29,13 @@ def run_best(capability: str, task: JSON, ctx: Context, *, config: dict[str, Any
     The choice stands beside the run: a new attempt after a crash goes on with the same agent, and people see why.
     Raises NotFound, NotNow when nobody may be asked now, and whatever the agent raises.
     """
-    agent_type = choose(capability, task, ctx)
+    return run_measured(choose(capability, task, ctx), capability, task, ctx, config=config)
+
+
+def run_measured(
+    agent_type: AgentType, capability: str, task: JSON, ctx: Context, *, config: dict[str, Any] | None = None
+) -> Result:
+    """Run an agent that was chosen for a capability, and note how it went."""
     began = time.perf_counter()
 
     def noted(*, success: bool) -> None:
@@ -59,7 +65,7 @@ def choose(capability: str, task: JSON, ctx: Context, *, probe: bool = True) -> 
         choice = route(organization, capability, task, failed=failed)
         chosen = _kept(choice, kept, ctx) or _probed(choice, ctx, probe)
         if kept != chosen.name:
-            _remember(choice, chosen, ctx, key)
+            remember(choice, chosen, ctx)
         names = list(dict.fromkeys([name for _, name in before] + [chosen.name]))
         if number := names.index(chosen.name):
             ctx.hand_over(number)
@@ -83,21 +89,26 @@ def _kept(choice: Choice, name: str | None, ctx: Context) -> Candidate | None:
 def _probed(choice: Choice, ctx: Context, probe: bool) -> Candidate:
     """Give the chosen one; one whose breaker is half open is tried by one caller at a time."""
     for candidate in choice.table:
-        state = candidate.figures.breaker
-        is_probe = state == "half_open" and (
-            not probe or figures.probe(ctx.organization_id, candidate.name, choice.capability)
-        )
-        if state == "closed" or is_probe:
+        if may_be_asked(candidate, choice.capability, ctx, probe=probe):
             return candidate
     rest = min(one.figures.rest for one in choice.table)
     raise NotNow(choice.reason, code="circuit_open", retry_after=max(1.0, rest))
 
 
-def _remember(choice: Choice, chosen: Candidate, ctx: Context, key: str) -> None:
+def may_be_asked(candidate: Candidate, capability: str, ctx: Context, *, probe: bool = True) -> bool:
+    """Tell whether the breaker lets somebody work; one caller at a time tries who was left alone."""
+    state = candidate.figures.breaker
+    if state == "half_open" and probe:
+        return figures.probe(ctx.organization_id, candidate.name, capability)
+    return state != "open"
+
+
+def remember(choice: Choice, chosen: Candidate, ctx: Context) -> None:
+    """Write down who works on this attempt, and why."""
     told = replace(choice, chosen=chosen)
     decisions.write(
         ctx.organization_id,
-        key,
+        ctx.idempotency_key(),
         ctx.attempt,
         capability=choice.capability,
         chosen=chosen.name,

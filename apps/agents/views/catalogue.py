@@ -32,8 +32,6 @@ from apps.integrations.views.catalogue import EFFECTS
 
 ORIGINS = {"builtin": "Orchestra", "plugin": "a plugin", "llm": "this organization"}
 
-ORIGINS = {"builtin": "Orchestra", "plugin": "a plugin", "llm": "this organization"}
-
 
 @require_safe
 @page()

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from apps.workflows.engine import schemas
+from apps.workflows.engine.degrading import asked_person, kind_of, name_of, repeated
 from apps.workflows.engine.errors import DefinitionError, ExpressionError, Issue, did_you_mean, pointer, shorten
 from apps.workflows.engine.expressions import ROOTS, Expression, Reference, compile_expression, plain_path
 from apps.workflows.engine.graph import Graph, GraphEdge
@@ -23,7 +24,7 @@ from apps.workflows.engine.templates import Template, compile_template
 from apps.workflows.engine.validation import MAX_ISSUES
 from apps.workflows.engine.words import Name, is_computed, names_read, others_words
 
-NODE_FIELDS = frozenset({"output", "status", "error", "visit"})
+NODE_FIELDS = frozenset({"output", "status", "error", "visit", "degraded"})
 MAX_EXPRESSIONS = 30_000
 MAX_CHARACTERS = 150_000  # of all expressions that need the evaluator's compiler, which takes 15 µs for each
 _MESSAGE = 1_000  # characters of a message; names in it may be of any length
@@ -133,6 +134,12 @@ class Compiled:
     def node(self, name: str) -> CompiledNode:
         """The node of that name."""
         return self.nodes[self.graph.position[name]]
+
+    @cached_property
+    def degrades(self) -> bool:
+        """Whether an answer may come from a step of `degrade`."""
+        specs = [node.body.spec if node.body else node.spec for node in self.nodes]
+        return any(isinstance(spec, AgentNode) and spec.degrade for spec in specs)
 
     @cached_property
     def output_needs(self) -> Needs:
@@ -256,6 +263,7 @@ class _Compiler:
         where = pointer("nodes", name)
         body = self._map_body(name, node, where) if isinstance(node, MapNode) else None
         self._check_catalogue(node, where)
+        self._check_steps(node, where)
         templates = self._templates(
             node, where, _STARTING, without={"input"} if isinstance(node, MapNode) else frozenset()
         )
@@ -266,6 +274,7 @@ class _Compiler:
         inner = where + ("/node" if node.node else "")
         item_names = {node.as_, "index"}
         self._check_catalogue(node.body, inner)
+        self._check_steps(node.body, inner)
         templates = self._templates(node.body, inner, _STARTING | item_names)
         return CompiledNode(name, node.body, templates, self._save(node.body, inner, _ENDING | item_names))
 
@@ -366,8 +375,28 @@ class _Compiler:
             self._check_known(node.tool, self.catalogue.tools, "tool", where + "/tool")
         if isinstance(node, AgentNode) and node.model is not None:
             self._warn_of_unknown(node.model, self.catalogue.models, "model", where + "/model")
+        if isinstance(node, AgentNode):
+            self._check_named_steps(node, where, self.catalogue)
         if isinstance(node, WorkflowNode) and node.workflow != self.definition.name:
             self._warn_of_unknown(node.workflow, self.catalogue.workflows, "workflow", where + "/workflow")
+
+    def _check_named_steps(self, node: AgentNode, where: str, catalogue: Catalogue) -> None:
+        for place, step in enumerate(node.degrade or ()):
+            if kind_of(step) == "agent":
+                self._check_known(name_of(step), catalogue.agents, "agent", f"{where}/degrade/{place}/agent")
+            elif kind_of(step) == "model":
+                self._warn_of_unknown(name_of(step), catalogue.models, "model", f"{where}/degrade/{place}/model")
+
+    def _check_steps(self, node: Node, where: str) -> None:
+        """The steps of `degrade`, whatever exists."""
+        if not isinstance(node, AgentNode) or node.degrade is None:
+            return
+        for place, told in repeated(node.agent, node.degrade):
+            message = f"'{told}' has been tried before this step, and is not tried again."
+            self._report(f"{where}/degrade/{place}", "step_repeated", message, "Take one of the two out.")
+        for place, step in enumerate(node.degrade):
+            if (form := asked_person(step).form) is not None:
+                self._check_schema(form, f"{where}/degrade/{place}/person/form")
 
     def _check_known(self, name: str, known: Collection[str], kind: str, where: str) -> None:
         if name not in known:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
+from apps.workflows.engine.degrading import MOST_STEPS, Step
 from apps.workflows.engine.durations import Duration, parse_duration
 from apps.workflows.engine.errors import DefinitionError, Issue, did_you_mean, pointer
+from apps.workflows.engine.parts import Part, Schema
 from apps.workflows.engine.retry import RetryPolicy
 from apps.workflows.engine.validation import MAX_ISSUES, validated
 
@@ -18,15 +20,8 @@ _NODE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
 NodeId = Annotated[str, Field(pattern=f"^{_NODE_ID.pattern}$")]
 ContextName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-Schema = dict[str, Any]  # a JSON Schema, draft 2020-12
 OnUnknown = Literal["ask", "fail", "retry"]
 Reducer = Literal["overwrite", "append", "merge", "add"]
-
-
-class Part(BaseModel):
-    """Base of every part of a definition: unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Retry(Part):
@@ -97,6 +92,8 @@ class AgentNode(Node):
     session: str | None = None
     on_unknown: OnUnknown | None = None
     """What happens to a call of a tool that may have taken effect before a crash; without it the tool says."""
+    degrade: list[Step] | None = Field(default=None, min_length=1, max_length=MOST_STEPS)
+    """What the node goes on with, one after the other, when its agent cannot work or has failed for good."""
     templates: ClassVar[tuple[str, ...]] = ("input", "session")
 
     @model_validator(mode="after")

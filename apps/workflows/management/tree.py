@@ -13,6 +13,7 @@ from apps.common.money import usd
 from apps.observability.selectors import usage
 from apps.workflows import selectors
 from apps.workflows.models import Approval, NodeRun, Run, RunEvent
+from apps.workflows.serializers.degraded import degraded_of, in_a_sentence
 
 MARKS = {
     "completed": "ok",
@@ -162,6 +163,8 @@ def _titled(visit: NodeRun) -> str:
 def _note(visit: NodeRun, progress: dict[UUID | None, dict[str, Any]]) -> str:
     notes = {"running": _running_note, "waiting": _waiting_note, "retrying": _retrying_note, "failed": _failed_note}
     note = notes.get(visit.status)
+    if visit.status == "completed" and (degraded := degraded_of(visit)) is not None:
+        return in_a_sentence(degraded)
     if note is None:
         if visit.status == "queued" and selectors.missing_handlers([visit.handler]):
             return f"waits for a worker that has {visit.handler}"

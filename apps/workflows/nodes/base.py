@@ -38,6 +38,7 @@ class Completed:
     output: JSON
     route: str | None = None  # the way the result names, beside a field `route` of the output
     refused: bool = False  # a person said no: edges that ask nothing are not taken
+    by: Mapping[str, str] = field(default_factory=dict)  # who gave it, where that was a step of `degrade`
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,15 @@ class NodeContext(Context):
 
     input: JSON
     on_unknown: str | None = None  # what the node says about calls that may have taken effect: ask | fail | retry
+    stage: int | None = None  # the step of the node's `degrade` that is to be tried; None: its own agent
+    asks_instead: str | None = None  # the language model that gets every question, whichever the agent names
+
+    @abstractmethod
+    def last_answer(self, oldest: float | None) -> JSON:
+        """The last good answer of this node to the same input, as `{output, run, at}`; None where there is none.
+
+        `oldest` is how many seconds old it may be.
+        """
 
     @abstractmethod
     def call_own_tool(self, name: str, given: JSON) -> JSON:

@@ -4,6 +4,7 @@ from apps.agents.runtime import run_agent
 from apps.agents.services.selection import run_best
 from apps.workflows.engine.spec import AgentNode, ToolNode
 from apps.workflows.nodes.base import Completed, NodeContext
+from apps.workflows.nodes.degraded import take_step
 
 
 class AgentHandler:
@@ -13,6 +14,8 @@ class AgentHandler:
         """The agent's result and the route it chose."""
         task = {} if ctx.input is None else ctx.input
         ctx.on_unknown, ctx.model = spec.on_unknown, spec.model
+        if ctx.stage is not None:
+            return take_step(spec, ctx.stage, task, ctx)
         if spec.agent is None:
             result = run_best(spec.capability or "", task, ctx, config=spec.config)
         else:

@@ -37,6 +37,7 @@ from apps.workflows.protocols.runs import (
     output_of,
     start_once,
 )
+from apps.workflows.serializers.degraded import in_sentences
 from apps.workflows.services import versions
 from apps.workflows.services.compiled import compiled_version
 
@@ -153,6 +154,7 @@ def _as_result(identifier: Any) -> CallToolResult:
     }
     if run.status == RunStatus.COMPLETED:
         shown["output"] = output_of(run)
+        shown |= {"degraded": told} if (told := in_sentences(run)) else {}
     elif run.status in RUN_ENDED:
         shown["error"] = run.error or {"message": f"It was {run.status}."}
     else:

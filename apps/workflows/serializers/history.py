@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apps.common.money import usd
+from apps.workflows.engine.degrading import in_words
 from apps.workflows.models import RunEvent
 
 Facts = Mapping[str, Any]
@@ -22,7 +23,8 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     "tool.called": lambda facts: f"called {facts.get('tool')}: {_ended(facts)}",
     "node.waiting": lambda facts: f"waits for {_waited_for(facts)}",
     "node.retrying": lambda facts: f"{_what_follows(facts)} in {facts.get('delay', 0):.1f} s: {_message(facts)}",
-    "node.completed": lambda _: "completed",
+    "node.degraded": lambda facts: f"goes on with {_step(facts)}: {_message(facts)}",
+    "node.completed": lambda facts: f"completed{_how(facts.get('degraded'))}",
     "node.failed": lambda facts: f"failed: {_message(facts)}",
     "node.cancelled": lambda _: "cancelled",
     "node.skipped": lambda _: "skipped",
@@ -55,6 +57,14 @@ def _queued_again(facts: Facts) -> str | None:
     }
     reason = facts.get("reason")
     return reasons.get(reason, f"is queued again: {reason}") if reason and reason != "fork" else None
+
+
+def _step(facts: Facts) -> str:
+    return in_words(str(facts.get("step")), str(facts.get("name", "")))
+
+
+def _how(degraded: Facts | None) -> str:
+    return f", degraded: answered by {_step(degraded)}" if degraded else ""
 
 
 def _why(facts: Facts) -> str:

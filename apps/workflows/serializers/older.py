@@ -140,7 +140,7 @@ def _happened(events: Iterable[RunEvent]) -> Iterable[dict[str, Any]]:
 
 def _is_bad(event: RunEvent) -> bool:
     failed = event.type == "node.retrying" and event.data.get("reason") != "deferred"
-    return failed or event.type.endswith(".failed")
+    return failed or event.type == "node.degraded" or event.type.endswith(".failed")
 
 
 def _logged(lines: Iterable[LogLine]) -> Iterable[dict[str, Any]]:

@@ -16,6 +16,7 @@ from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, NodeRun, Run, RunEvent, Worker
 from apps.workflows.nodes.registry import type_of
+from apps.workflows.serializers.degraded import Degraded, DegradedNode, degraded_nodes, degraded_of
 from apps.workflows.services.approvals import offered
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.context_keys import Write, folded
@@ -58,6 +59,7 @@ class NodeRunView(BaseModel):
     error: Any
     worker: str | None
     child_run: str | None
+    degraded: Degraded | None
     attempts: list[AttemptView]
 
 
@@ -111,10 +113,14 @@ class RunDetail(RunView):
     nodes_url: str
     nodes_truncated: bool
     usage: RunUsage
+    degraded: list[DegradedNode]
 
 
 class StartedRun(BaseModel):
-    """A run that was accepted; with `?wait=` and an end in time also its output or error."""
+    """A run that was accepted; with `?wait=` and an end in time also its output or error.
+
+    `degraded` then has the nodes whose answers came from a step of their `degrade`.
+    """
 
     id: UUID
     status: str
@@ -122,6 +128,7 @@ class StartedRun(BaseModel):
     events_url: str
     output: Any = None
     error: Any = None
+    degraded: list[DegradedNode] = []
 
 
 class EventView(BaseModel):
@@ -183,9 +190,9 @@ def started_run(run: Run) -> dict[str, JSON]:
     columns = _columns(run)
     started = StartedRun(**{name: columns[name] for name in ("id", "status", "url", "events_url", "error")})
     if run.status not in RUN_ENDED:
-        return started.model_dump(mode="json", exclude={"output", "error"})
+        return started.model_dump(mode="json", exclude={"output", "error", "degraded"})
     (output,) = read_values(run.organization_id, [run.output])
-    return started.model_copy(update={"output": output}).model_dump(mode="json")
+    return started.model_copy(update={"output": output, "degraded": degraded_nodes(run)}).model_dump(mode="json")
 
 
 def new_run(run: UUID) -> dict[str, JSON]:
@@ -208,6 +215,8 @@ def run_detail(run: Run, *, fields: Collection[str] = (), every_node: bool = Fal
         parts["input"], parts["output"] = read_values(run.organization_id, [run.input, run.output])
     if "context" in wanted:
         parts["context"] = context_of(run)
+    if "degraded" in wanted:
+        parts["degraded"] = degraded_nodes(run)
     if wanted & {"nodes", "nodes_truncated"}:
         parts["nodes"], parts["nodes_truncated"] = _nodes_of(run, every_node)
     return RunDetail.model_construct(**parts).model_dump(mode="json", include=wanted)
@@ -358,6 +367,7 @@ def _node_view(
         output=output,
         worker=workers.get(node.worker) if node.worker else None,
         child_run=node.state.get("child"),
+        degraded=degraded_of(node),
         attempts=[
             AttemptView(
                 no=number,

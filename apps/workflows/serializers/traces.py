@@ -13,6 +13,7 @@ from apps.workflows.engine.spec import AgentNode
 from apps.workflows.models import Attempt, NodeRun, Run
 from apps.workflows.nodes.registry import type_of
 from apps.workflows.serializers.call_spans import Calls, calls_of, spans_of, spent
+from apps.workflows.serializers.degraded import Degraded, degraded_of
 from apps.workflows.serializers.spans import SpanView, code_of, new_span
 from apps.workflows.services.compiled import compiled_version
 
@@ -90,8 +91,17 @@ def _node_span(root: SpanView, node: NodeRun, agent: str | None) -> SpanView:
             "gen_ai.operation.name": "invoke_agent" if is_agent else None,
             "gen_ai.agent.name": agent if is_agent else None,
             "error.type": code_of(node.error) if node.status != "completed" else None,
+            **_degraded(degraded_of(node)),
         },
     )
+
+
+def _degraded(degraded: Degraded | None) -> dict[str, str]:
+    """What says that an answer is no good one: the step that gave it, who that was, and why it came to that."""
+    if degraded is None:
+        return {}
+    by = {f"orchestra.degraded.by.{kind}": name for kind, name in (degraded.by or {}).items()}
+    return {"orchestra.degraded.step": degraded.step, "orchestra.degraded.reason": degraded.passed[0].code, **by}
 
 
 def _attempt_span(node: SpanView, attempt: Attempt, number: int) -> SpanView:

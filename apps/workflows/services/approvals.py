@@ -17,7 +17,7 @@ from apps.workflows.nodes.inline import decided
 from apps.workflows.nodes.registry import INLINE
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.compiled import compiled_version
-from apps.workflows.services.transition import again, people
+from apps.workflows.services.transition import again, degrading, people
 from apps.workflows.services.transition.transition import Transition
 
 SEND_BACK = "send_back"
@@ -45,6 +45,10 @@ def decide_approval(approval: Approval, *, decision: str, data: dict[str, JSON],
             raise _decided_before(approval.pk)
         transition.read([approval.node_run_id])
         row = transition.rows[approval.node_run_id]
+        if degrading.is_with_person(row.state):
+            transition.bring(row, degrading.answered(decision, data, comment, by))
+            transition.work_in()
+            return
         if row.handler not in INLINE:
             again.go_on(transition, row, decision=decision, comment=comment, by=by)
             return
@@ -71,6 +75,8 @@ def what_follows(approval: Approval) -> Mapping[str, list[Following]]:
     if is_of_call(approval):
         node = compiled.node(approval.node_run.node)
         return {decision: [Following(node.name, node.spec, is_certain=True)] for decision in offered(approval)}
+    if is_for_answer(approval):
+        return {decision: _after_answer(compiled, approval, decision) for decision in offered(approval)}
     edges = _edges_after(compiled, approval.node_run.node)
     return {
         decision: [
@@ -84,7 +90,7 @@ def what_follows(approval: Approval) -> Mapping[str, list[Following]]:
 
 def offered(approval: Approval) -> Sequence[str]:
     """The decisions that there are: sending back only where an edge with that route leads on, and is not used up."""
-    if is_of_call(approval):
+    if is_of_call(approval) or is_for_answer(approval):
         return [decision for decision in DECISIONS if decision != SEND_BACK]
     compiled, marking = compiled_version(approval.run.version_id), Marking.from_json(approval.run.marking)
     can_go_back = _ways_back(compiled, marking, approval.node_run.node)
@@ -93,7 +99,18 @@ def offered(approval: Approval) -> Sequence[str]:
 
 def is_of_call(approval: Approval) -> bool:
     """Tell whether an agent asks for leave to make a call, and goes on with its work afterwards."""
-    return approval.node_run.handler not in INLINE
+    return approval.node_run.handler not in INLINE and not is_for_answer(approval)
+
+
+def is_for_answer(approval: Approval) -> bool:
+    """Tell whether a person is asked for the answer that an agent could not give."""
+    return degrading.is_with_person(approval.node_run.state)
+
+
+def step_behind(approval: Approval) -> str:
+    """Give who would answer where this person does not; nothing where the node fails then."""
+    compiled = compiled_version(approval.run.version_id)
+    return degrading.step_behind(compiled.node(approval.node_run.node), approval.node_run.state)
 
 
 def may_decide(approval: Approval, username: str) -> bool:
@@ -113,6 +130,14 @@ def check_form(approval: Approval, decision: str, data: dict[str, JSON]) -> None
             code="invalid_form",
             errors=items,
         )
+
+
+def _after_answer(compiled: Compiled, approval: Approval, decision: str) -> list[Following]:
+    """Where an answer leads, or that there is none."""
+    wanted = ("success", "always") if decision == "approve" else ("error", "always")
+    edges = [edge for edge in _edges_after(compiled, approval.node_run.node) if edge.on in wanted]
+    targets = [(compiled.nodes[edge.target], edge.when is None and edge.route is None) for edge in edges]
+    return [Following(target.name, target.spec, is_certain) for target, is_certain in targets]
 
 
 def _edges_after(compiled: Compiled, node: str) -> Sequence[GraphEdge]:

@@ -36,6 +36,7 @@ from apps.workflows.nodes.base import (
 from apps.workflows.services import circuits, effects
 from apps.workflows.services.acting import act_on_run
 from apps.workflows.services.admission import Admission
+from apps.workflows.services.last_answers import last_answer
 from apps.workflows.services.leases import Leases
 from apps.workflows.services.model_calls import ask_for
 from apps.workflows.services.offered_workflows import check_child, outcome_of_child
@@ -63,6 +64,7 @@ class AttemptContext(NodeContext):
         self.left_task = UUID(row.state["task"]) if "task" in row.state else None
         self.node, self.visit, self.attempt = row.node, row.visit, row.attempt
         self.session_name, self.tainted = row.state.get("session"), "tainted" in row.state
+        self.stage = (row.state.get("degraded") or {}).get("stage")
         self.input = read_value(row.organization_id, row.input)
         self.log = self._lines = RunLog(row.organization_id, row.run_id, row.id, row.node, row.attempt)
         self._recorded: dict[int, tuple[str, JSON]] | None = None
@@ -127,7 +129,8 @@ class AttemptContext(NodeContext):
     async def _ask(self, request: Request, known: int) -> JSON:
         try:
             self._check_deferred()
-            record = await ask_for(self.row, self.agent, request, known)
+            asked = request.model_copy(update={"model": self.asks_instead}) if self.asks_instead else request
+            record = await ask_for(self.row, self.agent, asked, known)
         except Deferred as deferred:
             await self._give_up(deferred)
         self._told.append(told_of_model(record))
@@ -256,6 +259,10 @@ class AttemptContext(NodeContext):
         call = self._planned_call(0, name, given)
         with self._admitted(admission):
             return invoke() if call is None else effects.make_call(call, invoke, look_up)
+
+    def last_answer(self, oldest: float | None) -> JSON:
+        """See NodeContext.last_answer."""
+        return last_answer(self.row, oldest)
 
     def happened(self, spec: Node) -> Completed | None:
         """The result of a node that must not run twice, where it is known that it ran."""

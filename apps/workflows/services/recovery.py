@@ -19,7 +19,7 @@ from apps.workflows.nodes.registry import INLINE, OWN_AGENT, served
 from apps.workflows.services.acting import act_on_run, cancel_orphans, report_to_parent
 from apps.workflows.services.firing import fire_schedules
 from apps.workflows.services.orphaned_tasks import withdraw_orphans
-from apps.workflows.services.transition import again, ending, people
+from apps.workflows.services.transition import again, degrading, ending, people
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.services.waking import wake
 from apps.workflows.store import recovery, workers
@@ -153,6 +153,9 @@ def _timed_out(row: NodeRow) -> Failed:
 
 
 def _due(transition: Transition, row: NodeRow) -> Completed | Failed:
+    """What follows when nobody has brought what a node run waited for."""
+    if degrading.is_with_person(row.state):
+        return degrading.unanswered()
     return INLINE[row.handler].due(transition.node_of(row).spec, row.state)
 
 

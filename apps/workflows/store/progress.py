@@ -78,7 +78,8 @@ update workflows_run set deadline_at = clock_timestamp() + make_interval(secs =>
 """
 
 _LATEST_VISITS = """
-select distinct on (node) node, visit, status, output, error from workflows_noderun
+select distinct on (node) node, visit, status, output, error, state::json -> 'degraded' ->> 'step' as degraded
+from workflows_noderun
 where run_id = %(run)s and index = -1 and (%(all)s or node = any(%(nodes)s))
 order by node, (finished_at is not null) desc, visit desc
 """
@@ -157,7 +158,7 @@ def item_outputs(tx: Transaction, parent: UUID) -> list[Row]:
 
 
 def latest_visits(tx: Transaction, run: UUID, names: Collection[str] | None) -> list[Row]:
-    """The latest visit of each node (None: all) that has ended, or else the latest: status, output, error."""
+    """The latest visit of each node (None: all) that has ended, or else the latest: status, output, error, degraded."""
     return tx.rows(_LATEST_VISITS, run=run, all=names is None, nodes=list(names or ()))
 
 

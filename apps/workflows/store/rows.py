@@ -84,6 +84,12 @@ class NodeRow:
         """Whether this is an item of a map and not a visit."""
         return self.index >= 0
 
+    @property
+    def degraded(self) -> str | None:
+        """The step of its node's `degrade` that it has come to."""
+        known = self.state.get("degraded")
+        return known["step"] if known else None
+
     def copy(self) -> "NodeRow":
         """The row as it is now; a fraction of what `dataclasses.replace` costs, and every node needs one."""
         other = NodeRow.__new__(NodeRow)

@@ -175,6 +175,7 @@ def _page(
 def _detail(request: PageRequest, approval: Approval, refused: Invalid | Conflict | None) -> dict[str, Any]:
     is_open = approval.status == Approval.Status.OPEN
     follows = approvals.what_follows(approval) if is_open else {}
+    is_answer = approvals.is_for_answer(approval)
     return {
         "approval": approval,
         "is_open": is_open,
@@ -183,7 +184,11 @@ def _detail(request: PageRequest, approval: Approval, refused: Invalid | Conflic
         else 0,
         "most": MOST,
         "may_decide": request.access.can(Capability.RUN) and approvals.may_decide(approval, request.user.username),
-        "on_timeout": ON_TIMEOUT[approval.on_timeout],
+        "on_timeout": "that is no answer" if is_answer else ON_TIMEOUT[approval.on_timeout],
+        "is_answer": is_answer,
+        "step_behind": approvals.step_behind(approval) if is_answer else "",
+        "approve_title": "Send this answer?" if is_answer else "Approve?",
+        "reject_title": "Give no answer?" if is_answer else "Reject?",
         "payload": _payload(approval.payload),
         "follows": list(follows.items()),
         "can_go_back": approvals.SEND_BACK in follows,

@@ -10,11 +10,12 @@ import { Icon } from "./icons.tsx";
 import { brief, fieldsOf, isFields, pointer, textOf, withKey, type Fields, type Json } from "./json.ts";
 import { RunPart } from "./run_part.tsx";
 import { AnyBox, Field, Labelled, ObjectFields, Pairs, TextBox, labelOf } from "./schema_form.tsx";
+import { StepsField } from "./steps_field.tsx";
 import type { Scope } from "./variables.ts";
 
-const COMMON = ["input", "save", "retry", "timeout", "join", "on_error", "idempotent", "description"];
+const COMMON = ["input", "save", "retry", "degrade", "timeout", "join", "on_error", "idempotent", "description"];
 const HIDDEN = new Set(["type", "title", "needs", "when", "node", ...COMMON]);
-const REST = ["save", "retry", "timeout", "join", "on_error", "idempotent", "description"];
+const REST = ["save", "retry", "degrade", "timeout", "join", "on_error", "idempotent", "description"];
 
 export function Inspector() {
   const { selection, edges, nodes } = useEditor();
@@ -123,7 +124,9 @@ function NodeFields({ at, node, set, scope, ending }: {
       {expressions.has("input") && node.type !== "map" && <InputFields at={at} node={node} set={set} scope={scope} />}
       <details className="b-more" open={REST.some((name) => node[name] !== undefined && name !== "description") || undefined}>
         <summary>More</summary>
-        {REST.filter((name) => name in properties).map((name) => field(name, name === "save" ? ending : null))}
+        {REST.filter((name) => name in properties).map((name) => name === "degrade"
+          ? <StepsField key={name} at={at + pointer(name)} value={node.degrade} root={root} onChange={(steps) => set("degrade", steps)} />
+          : field(name, name === "save" ? ending : null))}
       </details>
     </>
   );

@@ -153,9 +153,9 @@ function Control(props: FieldProps & { kind: Kind; id: string; label: string }) 
   }
 }
 
-export function TextBox({ id, value, onChange, hint = "" }: { id: string; value: string; onChange: (value: string) => void; hint?: string }) {
+export function TextBox({ id, label, value, onChange, hint = "" }: { id?: string; label?: string; value: string; onChange: (value: string) => void; hint?: string }) {
   const { isReadOnly } = useEditor();
-  return <input id={id} type="text" value={value} placeholder={hint} readOnly={isReadOnly} onChange={(event) => onChange(event.target.value)} />;
+  return <input id={id} aria-label={label} type="text" value={value} placeholder={hint} readOnly={isReadOnly} onChange={(event) => onChange(event.target.value)} />;
 }
 
 function Choice({ id, options, value, hint, isRequired, onChange, names = {} }: {

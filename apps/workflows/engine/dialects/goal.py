@@ -4,7 +4,8 @@ from typing import Any
 
 from apps.workflows.engine.dialects.translation import Translation, parsed, stop_on, unknown, without_empty
 from apps.workflows.engine.errors import DefinitionError, Issue, pointer
-from apps.workflows.engine.spec import Name, Part
+from apps.workflows.engine.parts import Part
+from apps.workflows.engine.spec import Name
 
 _RESEARCH = {
     "background": "Background and key terms of: {{ inputs.query }}",

@@ -16,7 +16,8 @@ from apps.workflows.engine.dialects.translation import (
     without_empty,
 )
 from apps.workflows.engine.errors import DefinitionError, Issue, pointer
-from apps.workflows.engine.spec import Name, Part
+from apps.workflows.engine.parts import Part
+from apps.workflows.engine.spec import Name
 
 NodeClasses = Mapping[str, Sequence[str] | None]  # class name: the classes or node ids it routes to, where it says so
 

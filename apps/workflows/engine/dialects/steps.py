@@ -20,7 +20,8 @@ from apps.workflows.engine.dialects.translation import (
     without_empty,
 )
 from apps.workflows.engine.errors import pointer
-from apps.workflows.engine.spec import Name, Part
+from apps.workflows.engine.parts import Part
+from apps.workflows.engine.spec import Name
 
 
 class Step(Part):

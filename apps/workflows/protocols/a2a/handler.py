@@ -156,7 +156,7 @@ async def _updates(access: Access, run: UUID) -> AsyncGenerator[Update, None]:
         return
     async for batch in events_until(run, STREAM_SECONDS):
         for event in batch:
-            if event["type"] in ("node.started", "node.progress", "node.retrying"):
+            if event["type"] in ("node.started", "node.progress", "node.retrying", "node.degraded"):
                 yield await _for(access, _working, run, in_words(event))
     for update in await _for(access, _last, run):
         yield update

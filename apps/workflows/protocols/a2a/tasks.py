@@ -13,6 +13,7 @@ from apps.workflows.engine.states import RunStatus
 from apps.workflows.models import Run
 from apps.workflows.protocols.a2a.skills import NODE
 from apps.workflows.protocols.runs import open_question, output_of
+from apps.workflows.serializers.degraded import in_sentences
 from apps.workflows.services.approvals import is_of_call
 
 AGENT_LABEL, CONTEXT_LABEL, KIND_LABEL = "a2a_agent", "a2a_context", "a2a_kind"
@@ -44,6 +45,7 @@ def task_of(run: Run, *, artifacts: bool = True) -> Task:
     task.metadata.update({"url": f"{settings.ORCHESTRA_BASE_URL.rstrip('/')}/runs/{run.pk}"})
     if artifacts and run.status == RunStatus.COMPLETED:
         task.artifacts.append(artifact_of(run))
+        task.metadata.update({"degraded": told} if (told := in_sentences(run)) else {})
     return task
 
 

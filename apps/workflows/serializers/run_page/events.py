@@ -21,12 +21,14 @@ _ICONS = {
     "node.started": "status-running",
     "node.waiting": "status-waiting",
     "node.retrying": "status-retrying",
+    "node.degraded": "triangle-alert",
     "node.progress": "info",
     "llm.called": "bot",
     "tool.called": "wrench",
     "edge.taken": "arrow-right",
     "context.changed": "pencil",
 }
+_TONES = {"waiting": "waiting", "retrying": "retrying", "degraded": "retrying"}
 _ENDS = ("completed", "failed", "cancelled", "skipped")
 
 
@@ -106,7 +108,7 @@ def _happening(run: Run, event: RunEvent, view: str) -> Happening | None:
         seq=event.seq,
         type=event.type,
         icon=f"status-{what}" if what in _ENDS else _ICONS.get(event.type, "circle"),
-        tone=what if what in _ENDS else {"waiting": "waiting", "retrying": "retrying"}.get(what, "queued"),
+        tone=what if what in _ENDS else _TONES.get(what, "queued"),
         at=(event.created_at - run.created_at).total_seconds(),
         place=place(event) if kind != "run" else "",
         url=Selection(node, event.visit or 0, index).query() if node else "",

@@ -16,6 +16,7 @@ from apps.observability.selectors.usage import of_node_run
 from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
+from apps.workflows.serializers.degraded import degraded_of, in_a_sentence
 from apps.workflows.serializers.run_page.conversation import conversation_of
 from apps.workflows.serializers.run_page.picture import kind_of
 from apps.workflows.serializers.run_page.rows import titled
@@ -249,6 +250,7 @@ class Output:
     error: Mapping[str, Any] | None
     is_over: bool
     advice: str = ""  # what to do about the error, where it ended the run
+    degraded: str = ""  # which step of `degrade` gave it, or is under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +280,13 @@ class ItemsPage:
 def _node_output(run: Run, selection: Selection, found: NodeRun, path: str) -> Output:
     shown = _value(run, selection, "output", read_value(run.organization_id, found.output), path)
     error = found.error if isinstance(found.error, dict) and found.status != "completed" else None
+    degraded = degraded_of(found)
     return Output(
-        shown if found.output is not None else None, error, found.finished_at is not None, _advice(run, error)
+        shown if found.output is not None else None,
+        error,
+        found.finished_at is not None,
+        _advice(run, error),
+        in_a_sentence(degraded) if degraded and not error else "",
     )
 
 

@@ -60,6 +60,7 @@ class Row:
     lost: int
     due: int | None
     took: int | None
+    degraded: bool = False  # its answer is one of a step of `degrade`
     segments: list[Segment] = field(default_factory=list)
     items: Items | None = None
 
@@ -144,6 +145,8 @@ def note_of(row: Row) -> str:
     if row.status == "waiting":
         others = {"approval": "a person", "event": "an event", "child": "a run", "agent": "an agent"}
         return f"for {others[row.waits_for]}" if row.waits_for in others else "waiting"
+    if row.degraded:
+        return "degraded"
     if row.took is not None:
         return short_duration(row.took)
     return row.status
@@ -177,6 +180,7 @@ def _row(run: Run, visit: NodeRun, spec: Node | None, counts: Mapping[str, int] 
         lost=visit.lost_count,
         due=since(run, visit.available_at) if visit.available_at and visit.status in ("retrying", "waiting") else None,
         took=round((ended - visit.started_at).total_seconds() * 1000) if ended and visit.started_at else None,
+        degraded=visit.status == "completed" and "degraded" in visit.state,
         segments=list(_segments(run, visit)),
         items=_items(counts) if kind == "map" and counts else None,
     )

@@ -8,7 +8,10 @@ from apps.common.schema_forms import Field, fields_of
 from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
+from apps.workflows.serializers.degraded import degraded_nodes, in_a_sentence
+from apps.workflows.serializers.run_page.held_parts import held_part
 from apps.workflows.serializers.run_page.rows import most_attempts, titled
+from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.budget_pauses import account_waited_for, reason_of
 from apps.workflows.services.compiled import compiled_version
 
@@ -48,6 +51,7 @@ class Sentence:
     fields: Sequence[Field] = field(default_factory=tuple)
     payload: Sequence[tuple[str, Any, bool]] = field(default_factory=tuple)  # name, value, whether it is read as text
     then: str = ""  # what becomes of it when its time is over
+    is_answer: bool = False  # what is asked for is not leave to go on, but what an agent could not say
     more: int = 0  # questions that wait beside this one
     event: str = ""  # that a node waits for
     lacks_money: bool = False  # a budget has paused the run
@@ -61,6 +65,7 @@ def sentence_of(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
         or _stopped(run)
         or _asked(run)
         or (None if run.status in RUN_ENDED else _held_up(run, visits))
+        or _degraded(run)
     )
 
 
@@ -129,6 +134,7 @@ def _asked(run: Run) -> Sentence | None:
         then={"approve": "Approved", "reject": "Rejected"}.get(asked.on_timeout, "Fails"),
         payload=list(_payload(asked.payload)),
         fields=fields_of(asked.form) if asked.form else (),
+        is_answer=is_for_answer(asked),
         more=len(questions) - 1,
     )
 
@@ -140,7 +146,18 @@ def _payload(payload: Any) -> Iterator[tuple[str, Any, bool]]:
 
 
 def _held_up(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
-    return _unserved(visits) or _retrying(run, visits) or _awaiting(run, visits)
+    return _unserved(visits) or _held_below(run, visits) or _retrying(run, visits) or _awaiting(run, visits)
+
+
+def _held_below(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
+    """A run that does a part of this one waits for somebody."""
+    if not any(visit.waiting_for in ("child", "items") for visit in visits):
+        return None
+    held = held_part(run)
+    if held is None:
+        return None
+    node, text = held.node_run, f"The run that does this part {_shortened(held.reason)}"
+    return Sentence("waiting", "pause", _title(run, node), text, node.node, node.visit, child=str(held.child))
 
 
 def _unserved(visits: Sequence[NodeRun]) -> Sentence | None:
@@ -173,8 +190,6 @@ def _retrying(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
 
 
 def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
-    if run.status != RunStatus.WAITING:
-        return None
     waiting = [visit for visit in visits if visit.status == "waiting"]
     for visit in waiting:
         if visit.waiting_for == "event":
@@ -183,7 +198,7 @@ def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
             due = _epoch(visit.available_at)
             return Sentence("waiting", "send", _title(run, visit), text, visit.node, visit.visit, event=event, due=due)
     for visit in waiting:
-        if visit.waiting_for == "time":
+        if visit.waiting_for == "time" and run.status == RunStatus.WAITING:
             title, due = _title(run, visit), _epoch(visit.available_at)
             return Sentence("waiting", "clock", title, "The run rests", visit.node, visit.visit, due=due)
         if visit.waiting_for == "child" and visit.state.get("child"):
@@ -191,6 +206,20 @@ def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
             text = "Another run does this part."
             return Sentence("running", "workflow", title, text, visit.node, visit.visit, child=child)
     return None
+
+
+def _degraded(run: Run) -> Sentence | None:
+    """An answer that is not that of the agent which should have given it."""
+    found = degraded_nodes(run)
+    if not found:
+        return None
+    first, others = found[0], len(found) - 1
+    spec = compiled_version(run.version_id).definition.nodes.get(first.node)
+    title = titled(first.node, spec, first.visit, -1 if first.index is None else first.index)
+    beside = f" So are {others} other answers." if others > 1 else " So is another answer." if others else ""
+    child = (first.by or {}).get("run", "")
+    text = f"{in_a_sentence(first)}{beside}"
+    return Sentence("retrying", "triangle-alert", title, text, first.node, first.visit, child=child)
 
 
 def _title(run: Run, visit: NodeRun) -> str:

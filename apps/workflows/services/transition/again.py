@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from apps.workflows.engine.degrading import NOT_FOR_OTHERS
 from apps.workflows.engine.marking import Start
 from apps.workflows.engine.retry import RetryPolicy, next_delay, next_look
 from apps.workflows.engine.states import NodeStatus, RunStatus
@@ -34,7 +35,7 @@ def retry_delay(transition: "Transition", row: NodeRow, error: NodeError) -> flo
 def retry(transition: "Transition", row: NodeRow, error: NodeError, delay: float) -> None:
     """Queues a failed node run again for later."""
     tried = row.attempt
-    _end_attempt(transition, row, error)
+    end_attempt(transition, row, error)
     row.status, row.waiting_for = NodeStatus.RETRYING, ""
     if not error.deferred:
         row.state.pop("task", None)
@@ -75,6 +76,8 @@ def restart(transition: "Transition", row: NodeRow) -> None:
     row.status, row.waiting_for = NodeStatus.QUEUED, ""
     row.state.pop("task", None)
     row.state["tries"] = row.state.get("tries", 0) + row.attempt
+    if (row.error or {}).get("code") not in NOT_FOR_OTHERS:
+        row.state.pop("degraded", None)  # the node's own agent may be well again
     row.attempt = row.lost_count = 0
     row.error = row.output = row.worker = row.finished_at = row.started_at = row.deadline_at = None
     row.available_at = transition.run.now
@@ -129,16 +132,7 @@ def resume(transition: "Transition", *, by: str) -> None:
     transition.work_in()
 
 
-def _stopped(transition: "Transition") -> list[NodeRow]:
-    """The visits that the failed run was in, which its marking still holds as active."""
-    active = transition.marking.active
-    if not active:
-        return []
-    visits = [(name, node.visit) for name, node in active.items()]
-    return [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visits) if not row.is_item]
-
-
-def _end_attempt(transition: "Transition", row: NodeRow, error: NodeError) -> None:
+def end_attempt(transition: "Transition", row: NodeRow, error: NodeError) -> None:
     """Notes the end of a try that failed, or that has to come back for a call and so counts as none."""
     if not error.deferred:
         row.state.pop("deferrals", None)
@@ -148,6 +142,15 @@ def _end_attempt(transition: "Transition", row: NodeRow, error: NodeError) -> No
     row.attempt = max(0, row.attempt - 1)
     row.state["deferrals"] = row.state.get("deferrals", 0) + 1
     row.error = row.error or error.as_json()  # how the last attempt failed says more
+
+
+def _stopped(transition: "Transition") -> list[NodeRow]:
+    """The visits that the failed run was in, which its marking still holds as active."""
+    active = transition.marking.active
+    if not active:
+        return []
+    visits = [(name, node.visit) for name, node in active.items()]
+    return [row for row in progress.stopped_nodes(transition.tx, transition.run.id, visits) if not row.is_item]
 
 
 def _unknown_effect(transition: "Transition", row: NodeRow, end: str) -> Failed | None:

@@ -26,6 +26,7 @@ def ending_names(
     items = _item_names(transition, row)
     names = transition.scope.names(node.ending_needs, visit=row.visit, output=output, error=error, **items)
     own = {"status": "failed" if failed else "completed", "visit": row.visit, "output": output, "error": error}
+    own |= {} if failed else {"degraded": row.degraded}
     if not row.is_item and row.node in names["nodes"]:
         names["nodes"] = names["nodes"] | {row.node: {key: value for key, value in own.items() if value is not None}}
     return names

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from apps.common.errors import Fatal
 from apps.workflows.engine.states import NodeStatus
-from apps.workflows.nodes.base import ChildRequest, Failed, ItemsRequest, NodeError, Outcome, Waiting
-from apps.workflows.services.transition import again, maps, node_end, people
+from apps.workflows.nodes.base import ChildRequest, Completed, Failed, ItemsRequest, NodeError, Outcome, Waiting
+from apps.workflows.services.transition import again, degrading, maps, node_end, people
 from apps.workflows.services.transition.visit_end import end_visit
 from apps.workflows.store.rows import EndedAttempt, NodeRow
 
@@ -18,10 +18,28 @@ def hear(transition: "Transition", row: NodeRow, outcome: Outcome) -> None:
     """Works in what became of a node run: it waits, is tried again, or has node_end."""
     if isinstance(outcome, Waiting):
         _wait(transition, row, outcome)
-    elif isinstance(outcome, Failed) and (delay := again.retry_delay(transition, row, outcome.error)) is not None:
+    elif isinstance(outcome, Failed):
+        _fail(transition, row, outcome.error)
+    else:
+        _end(transition, row, outcome)
+
+
+def _fail(transition: "Transition", row: NodeRow, error: NodeError) -> None:
+    """It is tried again, goes on with another step of its `degrade`, or has failed."""
+    stage = degrading.next_stage(transition, row, error)
+    delay = None if degrading.is_final(row, error, stage) else again.retry_delay(transition, row, error)
+    if delay is not None:
         node_end.let_go(transition, row)
-        again.retry(transition, row, outcome.error, delay)
-    elif row.is_item:
+        again.retry(transition, row, error, delay)
+    elif stage is not None:
+        node_end.let_go(transition, row)
+        degrading.go_on(transition, row, error, stage)
+    else:
+        _end(transition, row, Failed(degrading.exhausted(row, error)))
+
+
+def _end(transition: "Transition", row: NodeRow, outcome: Completed | Failed) -> None:
+    if row.is_item:
         maps.end_item(transition, row, outcome)
     else:
         end_visit(transition, row, outcome)

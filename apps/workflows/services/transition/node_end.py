@@ -31,13 +31,15 @@ def end(transition: "Transition", row: NodeRow, outcome: Completed | Failed, *, 
     row.waiting_for, row.available_at, row.deadline_at = "", None, None
     row.started_at = row.started_at or transition.run.now
     row.finished_at = transition.run.now
+    if isinstance(outcome, Completed) and "degraded" in row.state:
+        row.state["degraded"] = {**row.state["degraded"], "by": dict(outcome.by)}
     transition.note(row)
     output = None if isinstance(outcome, Failed) else outcome.output
     transition.scope.saw(row, output)
     if error:
         transition.tell("node.failed", row, error=error.as_json(), handled=handled)
     else:
-        transition.tell("node.completed", row, output=_preview(output))
+        transition.tell("node.completed", row, output=_preview(output), degraded=row.state.get("degraded"))
 
 
 def packed(transition: "Transition", row: NodeRow, outcome: Completed | Failed) -> Completed | Failed:

@@ -20,7 +20,9 @@ insert into workflows_approval (id, organization_id, run_id, node_run_id, status
 values (%(id)s, %(organization)s, %(run)s, %(node_run)s, 'open', %(message)s, %(assignees)s::jsonb, %(form)s,
     %(payload)s, %(on_timeout)s, %(deadline_at)s, '', '')
 on conflict (node_run_id) do update set status = 'open', message = excluded.message, assignees = excluded.assignees,
-    payload = excluded.payload, deadline_at = excluded.deadline_at, created_at = clock_timestamp()
+    form = excluded.form, payload = excluded.payload, on_timeout = excluded.on_timeout,
+    deadline_at = excluded.deadline_at, created_at = clock_timestamp(), data = null, comment = '', decided_by = '',
+    decided_at = null
 """
 _TAKE_SIGNAL = """
 update workflows_signal set taken_by_id = %(node_run)s

@@ -55,7 +55,7 @@ class Scope:
         """Lets later expressions of this transaction see a visit that has just ended."""
         if not row.is_item:
             self._size += len(row.output or "")
-            self._nodes[row.node] = _node(row.status, row.visit, output, row.error)
+            self._nodes[row.node] = _node(row.status, row.visit, output, row.error, row.degraded)
 
     def wrote(self, key: str, rank: list[int], value: JSON, node: str) -> None:
         """Lets later expressions of this transaction see a write to a context key."""
@@ -83,7 +83,7 @@ class Scope:
         self._size += sum(len(row["output"] or "") for row in rows)
         for row, output in zip(rows, outputs, strict=True):
             error = row["error"] and orjson.loads(row["error"])
-            node = _node(row["status"], row["visit"], output, error)
+            node = _node(row["status"], row["visit"], output, error, row["degraded"])
             self._nodes[row["node"]] = node
             if row["status"] not in NODE_ENDED:
                 self._passing.add(row["node"])
@@ -118,10 +118,12 @@ class Scope:
         return known, folded(declared, writes)
 
 
-def _node(status: str, visit: int, output: JSON, error: JSON) -> dict[str, Any]:
+def _node(status: str, visit: int, output: JSON, error: JSON, degraded: str | None) -> dict[str, Any]:
     node = {"status": str(status), "visit": visit}
     if status == "completed":
         node["output"] = output
+    if status == "completed" and degraded is not None:
+        node["degraded"] = degraded
     if error is not None:
         node["error"] = error
     return node
