@@ -228,7 +228,8 @@ class AttemptContext(NodeContext):
 
     def told(self) -> list[Told]:
         """Gives what is not written yet, and forgets it."""
-        told, self._told = self._told, []
+        told = self._told[:]
+        del self._told[: len(told)]  # the list stays: calls under way tell it how they end
         report, self._report = self._report, None
         return [*told, Told("node.progress", report)] if report else told
 
