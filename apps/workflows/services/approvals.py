@@ -167,7 +167,8 @@ def _may_be_taken(edge: GraphEdge, decision: str) -> bool:
 
 def _check_assignee(approval: Approval, by: str) -> None:
     kind, _, name = by.partition(":")
-    if kind == "user" and not may_decide(approval, name):
+    is_for_people = kind == "user" or is_of_call(approval)  # a program of ours may go on for people, but gives no leave
+    if is_for_people and not may_decide(approval, name):
         raise PermissionDenied(f"This is for {', '.join(approval.assignees)} to decide.", code="not_an_assignee")
 
 
