@@ -300,11 +300,11 @@ def test_a_view_without_a_name_or_with_a_mistake_is_not_kept(browser, organizati
 
 
 def test_the_page_asks_the_same_few_questions_however_many_runs_there_are(browser, brief):
+    owner = browser.owner
+
     def questions():
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
-            ask(browser.owner)
+        with CaptureQueriesContext(connection) as asked:
+            ask(owner)
         return len(asked)
 
     listed(brief)
