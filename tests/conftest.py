@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from django.conf import settings
 
+from apps.common.static_files import StaticFiles
 from apps.workflows.store.database import close_pools
 from orchestra import embedded
 from orchestra.connect import point_django_at
@@ -30,8 +32,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hash passwords at once: a real hash takes most of a second by design."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT = HOMES / "no-static"  # what `bin/up` collected may be older than the sources
+    _look_for_static_files_once()
     if not hasattr(config, "workerinput"):  # once, before several processes start
         _remove_left_behind()
+
+
+def _look_for_static_files_once() -> None:
+    """Every client of a test has the middleware made anew, which looks at each of some two hundred files."""
+    found: dict[str, Any] = {}
+    look = StaticFiles.add_files_from_finders
+
+    def add(middleware: StaticFiles) -> None:
+        if not found:
+            collected, middleware.files = middleware.files, found
+            look(middleware)
+            middleware.files = collected
+        middleware.files.update(found)
+
+    StaticFiles.add_files_from_finders = add
 
 
 def _remove_left_behind() -> None:

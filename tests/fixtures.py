@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import hypothesis
@@ -89,14 +90,33 @@ def charlie(other_organization: Organization) -> Actor:
     return make_actor("charlie", other_organization, Role.OWNER)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Browser:
-    """Clients that have signed in as people do, for tests of pages."""
+    """Clients for tests of pages; each signs in, as people do, when it is first asked for."""
 
-    owner: Client
-    viewer: Client
-    stranger: Client  # the owner of another organization
-    anonymous: Client
+    alice: Actor
+    bob: Actor
+    charlie: Actor
+
+    @cached_property
+    def owner(self) -> Client:
+        """Alice's."""
+        return signed_in(self.alice)
+
+    @cached_property
+    def viewer(self) -> Client:
+        """Bob's."""
+        return signed_in(self.bob)
+
+    @cached_property
+    def stranger(self) -> Client:
+        """Charlie's, who owns another organization."""
+        return signed_in(self.charlie)
+
+    @cached_property
+    def anonymous(self) -> Client:
+        """Nobody's."""
+        return Client(headers={"Accept": "text/html"})
 
 
 def signed_in(actor: Actor) -> Client:
@@ -109,7 +129,7 @@ def signed_in(actor: Actor) -> Client:
 @pytest.fixture
 def browser(alice: Actor, bob: Actor, charlie: Actor) -> Browser:
     """Alice, Bob, Charlie and nobody, each in a browser of their own."""
-    return Browser(signed_in(alice), signed_in(bob), signed_in(charlie), Client(headers={"Accept": "text/html"}))
+    return Browser(alice, bob, charlie)
 
 
 @pytest.fixture

@@ -330,11 +330,11 @@ def cell(page, run):
 
 
 def test_the_page_asks_the_same_few_questions_however_many_runs_there_are(browser, brief):
+    owner = browser.owner
+
     def questions():
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
-            ask(browser.owner)
+        with CaptureQueriesContext(connection) as asked:
+            ask(owner)
         return len(asked)
 
     listed(brief)
