@@ -19,6 +19,7 @@ from apps.agents.models import AgentInstance, AgentTask
 from apps.agents.services import live
 from apps.common.database import release_connection
 from apps.common.failpoints import armed
+from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.services import attempts, firing, recovery
 from apps.workflows.store import recovery as questions
 from apps.workflows.store.database import TRANSIENT, patiently, transaction
@@ -64,7 +65,8 @@ _STATE = {
         """,
     "nodes": """
         select node, visit, index, status, waiting_for, fence, completed_fence, attempt, lost_count, open_items, input,
-            output, error from workflows_noderun where run_id = %(run)s order by node, visit, index
+            output, error, state::json ->> 'degraded' as degraded
+        from workflows_noderun where run_id = %(run)s order by node, visit, index
         """,
     "attempts": """
         select n.node, n.visit, n.index, a.fence, a.outcome, a.ended_at is null as open from workflows_attempt a
@@ -151,9 +153,25 @@ def hear_an_agent(room: EngineRoom) -> tuple[UUID, Do]:
     return run, recovery.wake
 
 
+FAILED = Failed(NodeError("error", "It broke.", retryable=True))
+
+
+def take_the_first_step(room: EngineRoom) -> tuple[UUID, Do]:
+    run = room.start(workflow({"a": probe("a", degrade=["cached", "person"])}))
+    claim = room.claim(run, "a")
+    return run, lambda: room.bring(claim, FAILED, go_on=False)
+
+
+def ask_a_person_in_its_place(room: EngineRoom) -> tuple[UUID, Do]:
+    run, fail = take_the_first_step(room)
+    fail()
+    claim = room.claim(run, "a")
+    return run, lambda: room.bring(claim, FAILED, go_on=False)
+
+
 EXACT: list[Scene] = [
     complete, complete_the_last_item, take_back_what_was_lost, fail_what_was_lost_too_often, fire_what_is_due, cancel,
-    pause, leave_to_an_agent, hear_an_agent,
+    pause, leave_to_an_agent, hear_an_agent, take_the_first_step, ask_a_person_in_its_place,
 ]  # fmt: skip
 
 

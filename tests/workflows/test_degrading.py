@@ -212,6 +212,19 @@ def test_an_answer_that_is_too_old_or_was_given_to_something_else_is_none(room, 
         assert "cached: This node has no earlier good answer to this input." in room.error(one)["message"]
 
 
+def test_nothing_is_known_of_what_another_organizations_node_has_answered(room, calls, other_organization):
+    asked = workflow({"ask": probe("answers", input={}, degrade=["cached"])})
+    other = EngineRoom(other_organization)
+    saved(other, asked)
+    other.work()
+    calls["answers"] = _fails
+
+    run = saved(room, asked)
+    room.work()
+
+    assert room.status(run) == "failed"
+
+
 def test_a_person_gives_the_answer_in_the_form_that_the_agent_would_have_given_it_in(room, judges):
     run = room.start(node("person", input={"case": 7}))
     room.work()
@@ -381,6 +394,17 @@ def test_a_run_says_which_step_answered_and_why(room, judges, alice, bob, charli
         assert shown["nodes"][0]["degraded"] == told
         assert actor.client.get(f"/v1/runs/{run}/nodes").json()["items"][0]["degraded"] == told
     assert charlie.client.get(f"/v1/runs/{run}").status_code == 404
+
+
+def test_a_run_that_takes_over_a_degraded_answer_says_so_too(room, judges, alice):
+    nodes = {**node("other_agent")["nodes"], "after": {"needs": "ask"}}
+    first = room.finish(workflow(nodes)).pk
+    plain = {name: value for name, value in nodes["ask"].items() if name != "degrade"}
+
+    run = room.fork(first, "after", definition=workflow({**nodes, "ask": plain}))
+    room.work()
+
+    assert [one["by"] for one in alice.client.get(f"/v1/runs/{run}").json()["degraded"]] == [{"agent": "zz_second"}]
 
 
 def test_the_trace_of_a_degraded_node_says_so(room, judges, alice):

@@ -44,8 +44,8 @@ def degraded_of(node: NodeRun) -> Degraded | None:
 
 def degraded_nodes(run: Run) -> list[DegradedNode]:
     """The node runs whose answer is a degraded one, in order."""
-    if not compiled_version(run.version_id).degrades:
-        return []
+    if not run.forked_from_id and not compiled_version(run.version_id).degrades:
+        return []  # a fork may have taken over what another version gave
     return [
         DegradedNode(
             node=node.node, visit=node.visit, index=node.index if node.index >= 0 else None, **_facts(node.state)
