@@ -476,6 +476,21 @@ def test_the_page_of_the_question_asks_for_an_answer_and_not_for_leave(room, jud
     assert room.node_output(run, "ask") == {"verdict": "fair"}
 
 
+def test_answers_are_not_given_to_several_questions_at_once(room, judges, alice):
+    questions = []
+    for _ in range(2):
+        run = saved(room, node("person"))
+        room.work()
+        questions.append(room.approval(run))
+    owner = signed_in(alice)
+
+    shown = text(owner.get(f"/approvals/{questions[0].pk}"))
+    several = owner.get(f"/approvals/{questions[0].pk}/alike")
+
+    assert "decide several at once" not in shown
+    assert several.status_code == 302
+
+
 def test_the_tree_of_a_run_tells_it_too(room, judges):
     run = room.finish(node("other_agent"))
 

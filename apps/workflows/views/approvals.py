@@ -180,7 +180,7 @@ def _detail(request: PageRequest, approval: Approval, refused: Invalid | Conflic
         "approval": approval,
         "is_open": is_open,
         "alike": selectors.approvals_of_step(approval).filter(status=Approval.Status.OPEN)[: MOST + 1].count()
-        if is_open
+        if is_open and not is_answer
         else 0,
         "most": MOST,
         "may_decide": request.access.can(Capability.RUN) and approvals.may_decide(approval, request.user.username),

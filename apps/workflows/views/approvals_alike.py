@@ -60,9 +60,13 @@ def _show(request: PageRequest, approval: Approval, refused: Invalid | None = No
 
 
 def _decidable(request: PageRequest, approval: Approval) -> Sequence[Approval]:
-    """The questions of the step that this person was asked, the oldest first: it has waited longest."""
+    """The questions of the step that this person was asked, the oldest first: it has waited longest.
+
+    What an agent could not answer is not among them: each of these has an answer of its own.
+    """
     found = selectors.approvals_of_step(approval).filter(status=Approval.Status.OPEN).order_by("pk")[:MOST]
-    return [one for one in found if approvals.may_decide(one, request.user.username)]
+    asked = [one for one in found if not approvals.is_for_answer(one)]
+    return [one for one in asked if approvals.may_decide(one, request.user.username)]
 
 
 def _chosen(request: PageRequest, approval: Approval) -> QuerySet[Approval]:
