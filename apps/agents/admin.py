@@ -9,6 +9,8 @@ from apps.agents.models import (
     AgentInstance,
     AgentSession,
     AgentTask,
+    AgentTrial,
+    AgentTrialFigures,
     AgentVersion,
     Channel,
     ChannelGroup,
@@ -33,6 +35,20 @@ class AgentVersionAdmin(ReadOnlyAdmin[AgentVersion]):
     list_display = ["agent", "number", "message", "created_by", "created_at", "organization"]
     list_select_related = ["agent", "organization"]
     search_fields = ["agent__name", "message"]
+
+
+@admin.register(AgentTrial)
+class AgentTrialAdmin(ReadOnlyAdmin[AgentTrial]):
+    list_display = ["agent", "candidate", "baseline", "percent", "started_by", "created_at", "ended_at", "kept"]
+    list_select_related = ["agent"]
+    search_fields = ["agent__name"]
+
+
+@admin.register(AgentTrialFigures)
+class AgentTrialFiguresAdmin(ReadOnlyAdmin[AgentTrialFigures]):
+    list_display = ["trial", "number", "visits", "failures", "turns", "tokens", "cost_micro_usd"]
+    list_select_related = ["trial__agent"]
+    search_fields = ["trial__agent__name"]
 
 
 @admin.register(RolePrompt)

@@ -16,6 +16,7 @@ from apps.agents.api.live import (
 from apps.agents.api.memory import MemoriesView, OneMemoryView, OneSessionView, SessionsView, TurnsView
 from apps.agents.api.roles import PromptVersionsView, RolePromptView, RolesView
 from apps.agents.api.routing import RouteView
+from apps.agents.api.trials import EndTrialView, TrialView
 from apps.agents.bus.api import (
     ChannelGroupView,
     ChannelMessagesView,
@@ -24,7 +25,18 @@ from apps.agents.bus.api import (
     DeadLettersView,
     DeadLetterView,
 )
-from apps.agents.views import catalogue, channels, editing, instances, memories, playground, roles, sessions, versions
+from apps.agents.views import (
+    catalogue,
+    channels,
+    editing,
+    instances,
+    memories,
+    playground,
+    roles,
+    sessions,
+    trials,
+    versions,
+)
 
 pages = [
     path("agents", catalogue.catalogue, name="agents"),
@@ -43,6 +55,7 @@ pages = [
     path("memories/<str:ref>/erase", memories.erase, name="erase_memory"),
     path("channels", channels.channels, name="channels"),
     path("channels/<str:name>", channels.channel, name="channel"),
+    path("channels/<str:name>/publish", channels.publish, name="publish_to_channel"),
     path("channels/<str:name>/dead-letters/<uuid:ref>", channels.dead_letter, name="dead_letter"),
     path("agent-instances", instances.listed, name="agent_instances"),
     path("agent-instances/<str:ref>", instances.instance, name="agent_instance"),
@@ -50,6 +63,8 @@ pages = [
     path("agents/<str:name>/edit", editing.edit, name="edit_agent"),
     path("agents/<str:name>/versions", versions.versions, name="agent_versions"),
     path("agents/<str:name>/versions/<int:number>/restore", versions.restore, name="restore_agent_version"),
+    path("agents/<str:name>/trial", trials.start, name="start_agent_trial"),
+    path("agents/<str:name>/trial/end", trials.end, name="end_agent_trial"),
     path("agents/<str:name>/export", versions.export, name="export_agent"),
     path("agents/<str:name>/playground", playground.playground, name="agent_playground"),
     path("agents/<str:name>/archive", editing.archive, name="archive_agent"),
@@ -62,6 +77,8 @@ urlpatterns = [
     path("v1/agent-definitions/<str:name>", definitions.AgentDefinitionView.as_view()),
     path("v1/agent-definitions/<str:name>/versions", definitions.AgentVersionsView.as_view()),
     path("v1/agent-definitions/<str:name>/versions/<int:number>", definitions.AgentVersionView.as_view()),
+    path("v1/agent-definitions/<str:name>/trial", TrialView.as_view()),
+    path("v1/agent-definitions/<str:name>/trial/end", EndTrialView.as_view()),
     path("v1/agent-definitions/<str:name>/export", definitions.ExportAgentView.as_view()),
     path("v1/agent-definitions/<str:name>/chat", definitions.ChatView.as_view()),
     path("v1/agent-roles", RolesView.as_view()),

@@ -7,7 +7,7 @@ by the recovery or by a reader's next look, so nothing waits for the broker and 
 import atexit
 import os
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
@@ -111,17 +111,23 @@ def _send_wakes(runs: dict[str, str]) -> None:
 
 
 def _send_texts(texts: dict[str, str]) -> None:
-    pipeline = client().pipeline(transaction=False)
+    by_run: dict[str, dict[str, str]] = defaultdict(dict)
     for place, text in texts.items():
         run, node_run = place.split()
-        key = TEXTS + run
-        if text:
-            pipeline.hset(key, node_run, text)
-            pipeline.expire(key, TEXT_SECONDS)
-        else:
-            pipeline.hdel(key, node_run)
+        by_run[run][node_run] = text
+    pipeline = client().pipeline(transaction=False)
+    for run, of_nodes in by_run.items():
+        _set_texts(pipeline, TEXTS + run, of_nodes)
         pipeline.publish(CHANNEL, run)
     pipeline.execute()
+
+
+def _set_texts(pipeline: Any, key: str, texts: dict[str, str]) -> None:
+    if said := {node_run: text for node_run, text in texts.items() if text}:
+        pipeline.hset(key, mapping=said)
+        pipeline.expire(key, TEXT_SECONDS)
+    if silent := [node_run for node_run, text in texts.items() if not text]:
+        pipeline.hdel(key, *silent)
 
 
 class _Publishers:

@@ -132,3 +132,45 @@ def test_the_command_says_what_is_wrong(organization):
         manage("publish", "a/b", "1")
     with pytest.raises(CommandError):
         manage("nonsense")
+
+
+# ---- publishing -----------------------------------------------------------------------------------
+
+
+def test_a_message_is_published_on_the_page_and_every_group_gets_it(browser, organization, sender):
+    billing = bus.Reader(organization.pk, "orders", "billing")
+
+    page = text(browser.owner.post("/channels/orders/publish", {"payload": '{"id": 8}'}, follow=True))
+
+    assert "Message 1 is on the channel." in page
+    assert billing.read().payload == {"id": 8}
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [("", "JSON"), ("{id: 8}", "JSON"), ('{"id": "x"}', "/id"), ('"a"', "object"), ("[" * 5000, "nested")],
+)
+def test_what_does_not_fit_is_told_and_stays_in_the_form(browser, in_scope, payload, words):
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
+    bus.declare(in_scope.pk, "orders", schema=schema)
+
+    answer = browser.owner.post("/channels/orders/publish", {"payload": payload})
+    page = text(answer)
+
+    assert answer.status_code == 422
+    assert words in answer.context["fault"]
+    assert payload in page
+    assert "Nothing is kept here" in page
+
+
+def test_a_form_makes_no_channel(browser):
+    assert browser.owner.post("/channels/ordres/publish", {"payload": "1"}).status_code == 404
+
+
+def test_who_may_only_look_publishes_nothing(browser, organization, sender):
+    bus.declare(organization.pk, "orders")
+
+    assert "Publish a message" not in text(browser.viewer.get("/channels/orders"))
+    assert browser.viewer.post("/channels/orders/publish", {"payload": "1"}).status_code == 403
+    assert browser.stranger.post("/channels/orders/publish", {"payload": "1"}).status_code == 404
+    assert "Nothing is kept here" in text(browser.owner.get("/channels/orders"))

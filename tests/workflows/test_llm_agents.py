@@ -8,6 +8,7 @@ import pytest
 from django_scopes import scope
 
 from apps.agents.services.definitions import save_agent
+from apps.agents.services.trials import chosen, end_trial, start_trial
 from apps.integrations import registry as tools
 from apps.integrations.language_models import registry as models
 from apps.integrations.models import ModelProvider, ModelSetting
@@ -102,6 +103,30 @@ def test_all_attempts_of_a_visit_have_the_version_that_the_first_one_had(
 
     assert room.run(run).status == "completed"
     assert [asked.messages[0].content for asked in parrot.asked] == ["One.", "One."]
+
+
+def test_all_attempts_of_a_visit_have_the_version_on_trial_that_the_first_one_had_and_count_once(
+    room: EngineRoom, parrot: Parrot, sent: Any
+) -> None:
+    for words in ("One.", "Two."):
+        make(room, "clerk", instructions=words, model=parrot.name, tools=[{"tool": "test.send", "approval": "always"}])
+    tried = {"organization": room.organization, "name": "clerk", "by": "user:alice"}
+    with room.scope():
+        trial = start_trial(against=1, percent=50, **tried).trial
+    parrot.replies = [wants("test.send", to="ada"), said("Done")]
+    run = room.start(workflow({"a": node("clerk")}))
+    room.work()
+    with room.scope():
+        end_trial(keep=1, **tried)
+
+    room.decide(run, "approve")
+    room.work()
+
+    assert room.run(run).status == "completed"
+    number = chosen(trial, str(run))
+    assert [asked.messages[0].content for asked in parrot.asked] == [["One.", "Two."][number - 1]] * 2
+    with room.scope():
+        assert list(trial.figures.values_list("number", "visits", "turns")) == [(number, 1, 2)]
 
 
 def test_a_person_agrees_to_the_very_call_and_what_was_done_before_is_not_done_again(

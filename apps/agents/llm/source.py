@@ -1,8 +1,9 @@
 """Agents that organizations have made of a prompt, as workflows, other agents and people find them."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django_scopes import scope
 from pydantic import AfterValidator, JsonValue, TypeAdapter, WithJsonSchema
@@ -16,7 +17,10 @@ from apps.agents.llm.spec import AgentSpec
 from apps.agents.models import AgentVersion
 from apps.agents.registry import AgentType, Kind, register_source
 from apps.agents.sdk import Agent
+from apps.agents.services import trials
+from apps.agents.services.definitions import trial_of
 from apps.common.database import on_thread
+from apps.common.errors import Fatal, NotFound
 from apps.common.json import JSON, dumps
 from apps.common.json_schema import Checker
 
@@ -31,14 +35,35 @@ class PromptAgent(Agent):
         self.version = version
 
     async def exec(self, task: Any, ctx: Context) -> JSON:
-        pinned = UUID(await ctx.astep("agent version", self._version))
-        if pinned != self.version.pk:
-            self.version = await on_thread(selectors.version_by_id, ctx.organization_id, pinned)
+        pinned, _, trial = (await ctx.astep("agent version", on_thread, self._pinned, ctx)).partition(" ")
+        if UUID(pinned) != self.version.pk:
+            self.version = await on_thread(selectors.version_by_id, ctx.organization_id, UUID(pinned))
         spec = AgentSpec.model_validate(self.version.document)
-        return output_of(spec, await answer(spec, task_of(spec, task), ctx))
+        if not trial:
+            return output_of(spec, await answer(spec, task_of(spec, task), ctx))
+        return output_of(spec, await self._tried(spec, task, ctx, UUID(trial)))
 
-    async def _version(self) -> str:
-        return str(self.version.pk)
+    def _pinned(self, ctx: Context) -> str:
+        """The id of the version that works at this visit, and of the trial that it is in."""
+        with scope(organization=ctx.organization_id):
+            trial = trial_of(self.version.agent)
+            if trial is None:
+                return str(self.version.pk)
+            number = trials.chosen(trial, str(ctx.session_name or ctx.run_id or uuid4()))
+            ctx.log.info("A version on trial works.", version=number, beside=trial.other_than(number))
+            return f"{self.version.agent.versions.get(number=number).pk} {trial.pk}"
+
+    async def _tried(self, spec: AgentSpec, task: Any, ctx: Context, trial: UUID) -> Answer:
+        """The answer of a version on trial, with what it took counted."""
+        count = partial(trials.count_visit, trial, self.version.number, ctx.organization_id)
+        try:
+            found = await answer(spec, task_of(spec, task), ctx)
+        except (Fatal, NotFound):
+            await on_thread(partial(count, failed=True))
+            raise
+        took = {"turns": found.turns, "tokens": found.tokens, "cost": found.cost_micro_usd}
+        await ctx.astep("trial", on_thread, partial(count, failed=False, **took))
+        return found
 
 
 def task_of(spec: AgentSpec, given: Any) -> Task:

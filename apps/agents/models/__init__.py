@@ -6,6 +6,7 @@ from apps.agents.models.live import AgentInstance, AgentTask
 from apps.agents.models.memory import AgentSession, Memory, SessionTurn
 from apps.agents.models.merit import AgentDecision, AgentFigures
 from apps.agents.models.roles import RolePrompt
+from apps.agents.models.trials import AgentTrial, AgentTrialFigures
 
 __all__ = [
     "AgentDecision",
@@ -14,6 +15,8 @@ __all__ = [
     "AgentInstance",
     "AgentSession",
     "AgentTask",
+    "AgentTrial",
+    "AgentTrialFigures",
     "AgentVersion",
     "Channel",
     "ChannelGroup",

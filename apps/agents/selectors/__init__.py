@@ -27,14 +27,19 @@ from apps.agents.selectors.roles import (
     role_state,
     roles,
 )
+from apps.agents.selectors.trials import Arm, arms, ended_trials, find_trial, verdict
 
 __all__ = [
+    "Arm",
     "RoleState",
     "able",
+    "arms",
     "decisions",
+    "ended_trials",
     "find_agent",
     "find_instance",
     "find_task",
+    "find_trial",
     "find_version",
     "has_room",
     "held_tasks",
@@ -49,5 +54,6 @@ __all__ = [
     "roles",
     "spent_today",
     "state_of",
+    "verdict",
     "version_by_id",
 ]

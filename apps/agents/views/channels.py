@@ -13,10 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents.bus import dead_letters as letters
+from apps.agents.bus import exchange as bus
 from apps.agents.bus import overview
 from apps.agents.models import Channel, ChannelMessage
 from apps.common import json
-from apps.common.errors import BadRequest
+from apps.common.errors import BadRequest, Fatal, TooLarge
 from apps.common.pagination import page_of_rows
 from apps.common.redaction import redact_value
 
@@ -44,6 +45,25 @@ def channels(request: PageRequest) -> HttpResponse:
 @page()
 def channel(request: PageRequest, name: str) -> HttpResponse:
     """Show a channel: its groups, its dead letters and its last messages; htmx asks for them again and again."""
+    return _page(request, name)
+
+
+@require_POST
+@page(Capability.RUN)
+def publish(request: PageRequest, name: str) -> HttpResponse:
+    """Publish a message; what was typed stays where it is no JSON or does not fit the channel's schema."""
+    overview.find_channel(name)  # a form makes no new channel, as a message over HTTP does
+    typed = request.POST.get("payload", "")
+    sender = bus.Sender(organization_id=request.access.organization.pk, origin=request.access.actor)
+    try:
+        message = bus.publish(name, json.loads(typed), sender)
+    except (BadRequest, TooLarge, Fatal) as wrong:
+        return _page(request, name, typed=typed, fault=getattr(wrong, "detail", None) or str(wrong), status=422)
+    messages.success(request, f"Message {message.seq} is on the channel.")
+    return HttpResponseRedirect(reverse("channel", args=[name]))
+
+
+def _page(request: PageRequest, name: str, *, typed: str = "", fault: str = "", status: int = 200) -> HttpResponse:
     found = overview.find_channel(name)
     dead = letters.dead_letters(name).order_by("-created_at", "-id")
     newest = overview.messages(found).order_by("-created_at", "-id")[:MOST_MESSAGES]
@@ -53,9 +73,12 @@ def channel(request: PageRequest, name: str) -> HttpResponse:
         "letters": [(letter, _shown(letter.message)) for letter in dead[:MOST_LETTERS]],
         "letters_in_all": dead.aggregate(number=Count("pk"))["number"],
         "messages_shown": [(message, _shown(message)) for message in newest],
-        "may_decide": request.access.can(Capability.RUN),
+        "may_run": request.access.can(Capability.RUN),
+        "typed": typed,
+        "fault": fault,
     }
-    return render(request, "agents/_channel.html" if is_fragment(request) else "agents/channel.html", context)
+    template = "agents/_channel.html" if is_fragment(request) else "agents/channel.html"
+    return render(request, template, context, status=status)
 
 
 @require_POST

@@ -10,11 +10,15 @@ from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents import selectors
 from apps.agents.serializers.definitions import file_of
-from apps.agents.services.definitions import save_agent
+from apps.agents.serializers.trials import trial_json
+from apps.agents.services.definitions import save_agent, trial_of
+from apps.agents.views.trials import USUAL_PERCENT
 from apps.common import yaml
 from apps.common.diffs import lines_of_diff, yaml_diff
+from apps.common.errors import Conflict
 
 MOST_VERSIONS = 200
+MOST_TRIALS = 5
 
 
 @require_safe
@@ -25,6 +29,10 @@ def versions(request: PageRequest, name: str) -> HttpResponse:
     context = {
         "agent": agent,
         "versions": agent.versions.defer("document").order_by("-number")[:MOST_VERSIONS],
+        "trial": trial_json(trial) if (trial := trial_of(agent)) else None,
+        "ended_trials": selectors.ended_trials(agent)[:MOST_TRIALS],
+        "older": range(agent.latest_version - 1, 0, -1)[:MOST_VERSIONS],
+        "usual_percent": USUAL_PERCENT,
         "may_edit": request.access.can(Capability.EDIT),
         **_comparison(request, name, agent.latest_version),
     }
@@ -47,13 +55,17 @@ def export(_request: PageRequest, name: str) -> HttpResponse:
 def restore(request: PageRequest, name: str, number: int) -> HttpResponse:
     """Save what a version was as a new one."""
     version = selectors.find_version(name, number)
-    saved = save_agent(
-        organization=request.access.organization,
-        name=name,
-        document=version.document,
-        by=request.access.actor,
-        message=f"As in version {number}.",
-    )
+    try:
+        saved = save_agent(
+            organization=request.access.organization,
+            name=name,
+            document=version.document,
+            by=request.access.actor,
+            message=f"As in version {number}.",
+        )
+    except Conflict as refused:  # one of its versions is on trial
+        messages.error(request, refused.detail)
+        return HttpResponseRedirect(reverse("agent_versions", args=[name]))
     if saved.is_new_version:
         messages.success(request, f"Version {saved.version.number} of '{name}' is what version {number} was.")
     else:

@@ -12,6 +12,7 @@ import httpcore
 import httpx
 
 from apps.common.errors import Fatal
+from apps.integrations.egress.connections import EACH, SpreadPool
 from apps.integrations.egress.rules import check_url, checked_addresses
 
 CONNECT_SECONDS = 10.0
@@ -40,17 +41,21 @@ class CheckedTransport(httpx.AsyncHTTPTransport):
     def __init__(self) -> None:
         # httpx has no public way to name the network backend. Its own __init__ is left out on purpose: should the
         # attribute be renamed one day, requests fail instead of going out unchecked.
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_ssl_context(),
-            max_connections=200,
-            max_keepalive_connections=50,
-            keepalive_expiry=IDLE_CONNECTION_SECONDS,
-            network_backend=CheckedBackend(),
-        )
+        self._pool = SpreadPool(_few_connections)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         check_url(request.url)
         return await super().handle_async_request(request)
+
+
+def _few_connections() -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        ssl_context=_ssl_context(),
+        max_connections=50,
+        max_keepalive_connections=EACH,
+        keepalive_expiry=IDLE_CONNECTION_SECONDS,
+        network_backend=CheckedBackend(),
+    )
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):

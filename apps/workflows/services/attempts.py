@@ -59,7 +59,10 @@ def _see_through(claim: Claim, leases: Leases) -> Claim | None:
 
 
 def execute(claim: Claim, leases: Leases) -> Outcome | None:
-    """What the node's handler gives; None when the attempt is no longer wanted."""
+    """What the node's handler gives; None when the attempt is no longer wanted.
+
+    What the node has told until then is left with the claim, to be written with its result.
+    """
     row = claim.row
     compiled = compiled_version(claim.version)
     node = compiled.node(row.node)
@@ -81,12 +84,13 @@ def execute(claim: Claim, leases: Leases) -> Outcome | None:
             log.warning("A node raised.", action="node_raised", node=row.node, run_id=str(row.run_id), exc_info=error)
         return Failed(error_of(error))
     finally:
+        claim.told.extend(ctx.told())
         _flush(ctx)
         release_connection()
 
 
 def _flush(ctx: AttemptContext) -> None:
-    """Writes the rest of what the node has told; losing that must not lose its result."""
+    """Writes the rest of the log; losing that must not lose the result."""
     try:
         ctx.flush()
     except Exception:

@@ -24,7 +24,7 @@ from apps.workflows.services.raised import internal_error
 from apps.workflows.services.transition.consequences import Consequences
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store.database import MANY_TRIES, TRANSIENT
-from apps.workflows.store.rows import NodeRow
+from apps.workflows.store.rows import EventRow, NodeRow
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,7 @@ class Claim:
 
     row: NodeRow
     version: UUID
+    told: list[EventRow] = field(default_factory=list, compare=False)  # events, which come before its result
 
 
 @dataclass
@@ -178,6 +179,8 @@ def _work_in(transition: Transition, row: NodeRow, news: News, leases: Leases) -
             transition.take(row)
     elif news.outcome is not None and _accepts(row, news.claim.row):
         row.status, row.attempt = NodeStatus.RUNNING, news.claim.row.attempt  # it may have been taken back
+        for event in news.claim.told:
+            transition.tell(event.type, row, **event.data)
         transition.bring(row, news.outcome)
 
 

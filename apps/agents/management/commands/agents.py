@@ -4,15 +4,18 @@ from typing import Any
 
 from apps.agents import lists, registry, selectors
 from apps.agents.lists import Row
+from apps.agents.models import AgentTrial
 from apps.agents.registry import AgentType
 from apps.agents.selectors import RoleState
 from apps.agents.serializers.catalogue import agent_json
 from apps.agents.serializers.definitions import document_in, file_of, version_json
 from apps.agents.serializers.live import instance_json
 from apps.agents.serializers.roles import prompt_json, role_json
+from apps.agents.serializers.trials import trial_json
 from apps.agents.services.definitions import Saved, save_agent
 from apps.agents.services.execution import execute
 from apps.agents.services.roles import reset_prompt, save_prompt
+from apps.agents.services.trials import end_trial, start_trial
 from apps.common import yaml
 from apps.common.commands import OrchestraCommand, actor, argument, subcommand
 from apps.common.documents import read_document
@@ -146,6 +149,37 @@ class Command(OrchestraCommand):
             self.show_value(version_json(version))
         else:
             self.stdout.write(f"{what} version {version.number} of '{version.agent.name}'.")
+
+    @subcommand(
+        argument("name", metavar="NAME"),
+        argument("--against", type=int, metavar="VERSION", help="start: the older version, for the rest of the visits"),
+        argument("--percent", type=int, default=20, metavar="N", help="of the visits, for the newest version"),
+        argument("--keep", type=int, metavar="VERSION", help="end it, and decide for this version"),
+    )
+    def trial(self, name: str, against: int | None, percent: int, keep: int | None) -> None:
+        """Try the newest version of an agent on a share of its work, show how that goes, or end it."""
+        mine = {"organization": self.organization, "name": name, "by": actor()}
+        if against is not None and keep is not None:
+            raise BadRequest("Give either --against or --keep.")
+        if keep is not None:
+            kept = end_trial(keep=keep, **mine)
+            self.item(version_json(kept), f"The trial has ended. Version {kept.number} of '{name}' works.")
+            return
+        if against is not None:
+            if not 1 <= percent <= 99:  # noqa: PLR2004 - both versions work
+                raise BadRequest("--percent is a whole number from 1 to 99.")
+            start_trial(against=against, percent=percent, **mine)
+        self._show_trial(selectors.find_trial(name))
+
+    def _show_trial(self, trial: AgentTrial) -> None:
+        shown = trial_json(trial)
+        if self.json:
+            self.print_json(shown)
+            return
+        columns = ["version", "percent", "visits", "success", "turns_per_visit", "tokens_per_visit", "usd_per_visit"]
+        self.table(shown["versions"], columns)
+        self.note(shown["verdict"])
+        self.next_step(f"bin/manage agents trial {trial.agent.name} --keep {trial.candidate}")
 
     @subcommand()
     def roles(self) -> None:

@@ -15,7 +15,7 @@ from apps.workflows.services.leases import Leases
 from apps.workflows.services.transition.transition import Transition
 from apps.workflows.store import progress, workers
 from apps.workflows.store.database import look
-from apps.workflows.store.rows import NodeRow
+from apps.workflows.store.rows import EventRow, NodeRow
 from apps.workflows.store.values import read_value
 
 
@@ -73,22 +73,25 @@ class AttemptContext(CallingContext, AskingContext):
     def flush(self) -> None:
         """Writes what the node has told since the last call: its log and the latest report of progress."""
         self._lines.flush(self._holds)
+        told = self.told()
+        if told and self.leases.is_wanted(self.row):
+            act_on_run(self.row.run_id, partial(self._tell, told), memory=self.leases.memory)
+
+    def told(self) -> list[EventRow]:
+        """Gives the events that are not written yet, and forgets them."""
+        calls, self._calls_told = self._calls_told, []
         report, self._report = self._report, None
-        told, self._told = self._told, []
-        if (report or told) and self.leases.is_wanted(self.row):
-            act = partial(self._tell, report=report, calls=told)
-            act_on_run(self.row.run_id, act, memory=self.leases.memory)
+        reports = [EventRow("node.progress", self.row, report)] if report else []
+        return [*(EventRow("llm.called", self.row, call) for call in calls), *reports]
 
     def _holds(self) -> bool:
         """Whether nobody has taken the node over, by the row and not by what this process believes."""
         with look() as tx:
             return self.row.id in workers.still_held(tx, {self.row.id: self.row.fence})
 
-    def _tell(self, transition: Transition, *, report: dict[str, Any] | None, calls: list[dict[str, Any]]) -> None:
+    def _tell(self, told: list[EventRow], transition: Transition) -> None:
         transition.read([self.row.id])
         current = transition.rows[self.row.id]
         if current.fence == self.row.fence and current.status is NodeStatus.RUNNING:
-            for call in calls:
-                transition.tell("llm.called", current, **call)
-            if report is not None:
-                transition.tell("node.progress", current, **report)
+            for event in told:
+                transition.tell(event.type, current, **event.data)

@@ -23,7 +23,7 @@ class AskingContext(JournaledContext):
 
     def __init__(self, row: NodeRow, leases: Leases) -> None:
         super().__init__(row, leases)
-        self._told: list[dict[str, Any]] = []  # calls of language models
+        self._calls_told: list[dict[str, Any]] = []  # of language models
 
     async def _ask(self, request: Request, known: int) -> JSON:
         try:
@@ -36,7 +36,7 @@ class AskingContext(JournaledContext):
         return record
 
     def _tell_of_call(self, record: JSON) -> None:
-        self._told.append(
+        self._calls_told.append(
             {
                 "model": record["model"],
                 "seconds": record["seconds"],
