@@ -25,7 +25,7 @@ from tests.accounts.test_every_endpoint import patterns
 from tests.agents.live import join
 from tests.browser.accessibility import assert_accessible
 from tests.fixtures import make_actor
-from tests.integrations.a2a_servers import listed_agent
+from tests.integrations.a2a_servers import CARD, listed_agent
 from tests.integrations.mcp_rows import listed_server
 from tests.language_models import spent
 from tests.workflows.engine_room import EngineRoom
@@ -88,7 +88,7 @@ def full(alice):
         "agent-instances": "shouter-on-a-machine-with-a-very-long-name-indeed-4711",
         "tools": "outbox.send",
         "channels": talk(alice.organization).name,
-        "a2a-agents": listed_agent(alice.organization).name,
+        "a2a-agents": listed_agent(alice.organization, offered={**CARD, "description": LONG}).name,
         "mcp-servers": listed_server(alice.organization).name,
         "settings": spent.NAME,  # models, providers and budgets; members, keys and invitations have no page each
         "workflow-restores": workflow.pk,

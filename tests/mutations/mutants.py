@@ -23,6 +23,7 @@ class Mutant:
 
 SERVICES, STORE = "apps/workflows/services", "apps/workflows/store"
 LEFT = "tests/workflows/test_left_to_agents.py"
+OFFERS, CARDS = "apps/agents/llm/offers.py", "tests/integrations/test_a2a_agents.py"
 MEMORY, BUS = "apps/agents/memory", "apps/agents/bus"
 FENCING, RECOVERY, ZOMBIES = (f"tests/workflows/test_{name}.py" for name in ("fencing", "recovery", "zombies"))
 
@@ -253,5 +254,25 @@ MUTANTS = (
         "a flushed stream stays empty",
         (Edit(f"{BUS}/streams.py", "    _make_group(key, group, waiting())\n", "    _make_group(key, group, [])\n"),),
         ("tests/agents/test_bus_survival.py::test_after_a_flush_the_stream_is_filled_from_the_rows",),
+    ),
+    Mutant(
+        "others' words reach a workflow",
+        (Edit(OFFERS, "is_tainted=is_tainted, changes_outside=True)", "is_tainted=False, changes_outside=True)"),),
+        ("tests/workflows/test_llm_agents.py::test_a_workflow_is_run_with_leave_once_others_words_were_read",),
+    ),
+    Mutant(
+        "others' words reach an agent outside",
+        (Edit(OFFERS, 'changes_outside=agent_type.kind == "remote"', "changes_outside=False"),),
+        ("tests/agents/test_red_team.py::test_what_others_want_reaches_no_workflow_and_no_agent_elsewhere",),
+    ),
+    Mutant(
+        "a task made of others' words is ours",
+        (Edit(f"{SERVICES}/transition/starting.py", 'row.state["tainted"] = True', "pass"),),
+        ("tests/workflows/test_llm_agents.py::test_a_task_that_takes_up_what_a_tool_gave_begins_tainted",),
+    ),
+    Mutant(
+        "a card that has changed is in use",
+        (Edit("apps/integrations/services/a2a_agents.py", "if agent.offered is not None:", "if not agent.pk:"),),
+        (f"{CARDS}::test_a_card_that_has_changed_is_held_and_models_read_the_accepted_one",),
     ),
 )
