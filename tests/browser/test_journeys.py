@@ -117,13 +117,16 @@ def test_a_newcomer_watches_the_demo_and_decides(people: Tabs, orchestra: Runnin
 def test_they_add_a_key_and_run_the_demo_again_with_their_model(
     people: Tabs, orchestra: RunningOrchestra, model: ChatServer
 ) -> None:
+    some = {"name": "some", "nodes": {"some": {"type": "set", "values": {"a": 1}}}}
+    assert orchestra.call("POST", "/v1/runs?wait=30", json={"definition": some, "input": {}}).is_success
     page = owner(people, orchestra, width=390)
     page.get_by_role("link", name="Add a key").click()
     page.get_by_label("Provider").select_option(label="Ollama or another OpenAI-compatible")
     page.get_by_label("Address").fill(model.url)
     page.get_by_label("Model", exact=True).fill("llama3.2")
     page.get_by_role("button", name="Test and use it").click()
-    expect(page.get_by_text("Every agent that names no model asks llama3.2 from now on.")).to_be_visible()
+    told = page.get_by_text("Every agent that names no model asks llama3.2 from now on.")
+    expect(told).to_be_visible(timeout=SECONDS)
     page.goto("/")
     assert_accessible(page)
 

@@ -1,6 +1,7 @@
 /** A text that may hold expressions, and the list of what it can read. */
 
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { useEditor } from "./editor.tsx";
 import { Icon } from "./icons.tsx";
 import { brief } from "./json.ts";
@@ -38,12 +39,13 @@ export function ExpressionField({ id, value, onChange, scope, isBare = false, la
 
   /** Writes a text where the cursor is, and goes on behind it. */
   const write = (from: number, text: string, rest: string) => {
-    onChange(value.slice(0, from) + text + rest);
-    setOpen(false);
-    requestAnimationFrame(() => {
-      area.current?.focus();
-      area.current?.setSelectionRange(from + text.length, from + text.length);
+    // At once: the next key may come before the next frame, and has to find the cursor there.
+    flushSync(() => {
+      onChange(value.slice(0, from) + text + rest);
+      setOpen(false);
     });
+    area.current?.focus();
+    area.current?.setSelectionRange(from + text.length, from + text.length);
   };
 
   /** What somebody has written on their own goes where they meant it to. */
