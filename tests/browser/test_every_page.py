@@ -22,7 +22,7 @@ from apps.agents.services.definitions import save_agent
 from apps.agents.services.roles import save_prompt
 from apps.integrations.language_models import Message, ToolCall
 from tests.accounts.test_every_endpoint import patterns
-from tests.agents.live import join
+from tests.agents.live import join, pass_time
 from tests.browser.accessibility import assert_accessible
 from tests.fixtures import make_actor
 from tests.integrations.a2a_servers import CARD, listed_agent
@@ -73,7 +73,9 @@ def full(alice):
     for status in ("running", "waiting", "paused", "pending", "cancelled", "failed"):
         listed(workflow, status)
     session = remembered(alice.organization)
-    join(alice, "shouter-on-a-machine-with-a-very-long-name-indeed-4711", description=LONG, max_concurrency=8)
+    for name in ("shouter-that-has-been-silent-for-weeks", "shouter-on-a-machine-with-a-very-long-name-indeed-4711"):
+        join(alice, name, description=LONG, max_concurrency=8)
+    pass_time(40 * 86_400, "shouter-that-has-been-silent-for-weeks")
     approval = ask(EngineRoom(alice.organization), message=LONG, form=FORM)
     spent.fill(alice.organization, approval.run_id)
     return {

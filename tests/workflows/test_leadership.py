@@ -10,6 +10,7 @@ from apps.workflows.services.leases import Leases
 from apps.workflows.store import workers
 from apps.workflows.store.database import transaction
 from apps.workflows.worker.liveness import Liveness
+from orchestra.house import wait_until
 
 Begin = Callable[[str], Liveness]
 
@@ -76,8 +77,14 @@ def test_who_was_deposed_goes_on_and_follows(begin: Begin, settings) -> None:
     thawed, other = begin("thawed"), begin("other")
     thawed._look_after(beat=True)
     silence("thawed", settings.ORCHESTRA_LEASE_SECONDS + 1)
-    for _ in range(2):
+
+    def follow() -> bool:
         other._look_after(beat=True)
+        return other.leads
+
+    wait_until(
+        follow, "nobody follows the leader that was deposed"
+    )  # whose connection ends when the server comes to it
 
     with pytest.raises(Exception, match=r"terminat|closed|connection"):
         thawed._look_after(beat=True)

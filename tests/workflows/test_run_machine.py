@@ -15,6 +15,7 @@ from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import hypothesis
+import pytest
 from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -379,6 +380,7 @@ def check_fences(before: dict[UUID, Row], nodes: list[Row]) -> None:
             assert now[identifier] == row
 
 
+@pytest.mark.timeout(900)  # many runs, one after the other
 def test_whatever_happens_in_whatever_order_what_is_promised_holds(room: EngineRoom) -> None:
     machine = type("Machine", (RunMachine,), {"room": room})
     run_state_machine_as_test(
