@@ -17,6 +17,7 @@ from apps.agents.llm.spec import AgentSpec
 from apps.agents.registry import AgentType
 from apps.agents.roles.catalogue import is_role
 from apps.agents.services import merit
+from apps.agents.services.definitions import trial_of
 from apps.agents.services.execution import execute
 from apps.agents.services.merit import Choice
 from apps.agents.views.editing import LEAVES, LEVELS_OF_PERSONAL_DATA
@@ -108,6 +109,7 @@ def _own(agent_type: AgentType) -> dict[str, Any] | None:
     )
     return {
         "version": agent_type.version,
+        "trial": trial_of(agent_type.version.agent),
         "spec": spec,
         "tools": [(grant, effects.get(grant.tool, "gone"), leaves[grant.approval]) for grant in spec.tools],
         "asked": [(grant, leaves[grant.approval]) for grant in spec.agents],
