@@ -46,6 +46,10 @@ def test_the_catalogue_shows_who_is_there(browser, busy):
     assert "/agent-instances/" not in text(browser.stranger.get("/agents"))
 
 
+def test_how_to_join_names_the_python_that_has_the_sdk(browser):
+    assert "~/orchestra/bin/python shouter.py" in text(browser.viewer.get("/agents"))
+
+
 def test_the_table_keeps_itself_true(browser, busy):
     page = text(browser.viewer.get("/agents?q=shout"))
     assert 'hx-get="/agent-instances?q=shout' in page
