@@ -94,6 +94,13 @@ def test_an_instance_shows_what_it_holds_and_how_well_it_does(browser, busy, org
     assert browser.stranger.get("/agent-instances/one").status_code == 404
 
 
+def test_what_takes_long_is_told_in_seconds(browser, busy, organization):
+    figures.record(organization.pk, "shouter/one", "shout", success=True, ms=20_030)
+
+    assert "20 s" in text(browser.viewer.get("/agent-instances/one"))
+    assert "20 s" in text(browser.viewer.get("/agents?capability=shout", headers=HTMX))
+
+
 def test_people_drain_resume_and_disable_it(browser, busy):
     for act, mode, offered in (
         ("drain", "draining", "Resume"),

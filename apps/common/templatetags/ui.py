@@ -114,6 +114,12 @@ def duration(value: timedelta | float | None) -> str:
 
 
 @register.filter
+def duration_ms(milliseconds: float) -> str:
+    """Say the same of what was measured in milliseconds."""
+    return duration(milliseconds / 1000)
+
+
+@register.filter
 def ago(moment: datetime | None) -> str | SafeString:
     """Say how long ago something was; the browser keeps it true, and shows the time itself on hover."""
     if moment is None:
