@@ -12,6 +12,7 @@ from apps.accounts.access import bucket, refuse_excess
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents import lists, registry
+from apps.agents.builtin import onboarding
 from apps.agents.llm.source import PromptAgentType
 from apps.agents.llm.spec import AgentSpec
 from apps.agents.registry import AgentType
@@ -31,6 +32,7 @@ from apps.common.trials import INPUT_AT, trial
 from apps.integrations import registry as tools
 from apps.integrations.views.catalogue import EFFECTS
 
+SAMPLES = "Nodes of the sample “Agentic User Onboarding”"
 ORIGINS = {"builtin": "Orchestra", "plugin": "a plugin", "llm": "this organization"}
 
 
@@ -43,7 +45,7 @@ def catalogue(request: PageRequest) -> HttpResponse:
     everything = sorted(registry.all_for(organization), key=_order)
     found = [one for one in everything if _matches(one, wanted) and capability in {"", *one.capabilities}]
     context = {
-        "agents": found,
+        "groups": _groups(found),
         "wanted": wanted,
         "capability": capability,
         "capabilities": _capabilities(everything),
@@ -96,6 +98,17 @@ def _run(request: PageRequest, agent_type: AgentType, value: JSON) -> Outcome:
 def _order(one: AgentType) -> tuple[bool, bool, str]:
     """What the organization has made comes first, and last what is only there to be found by its name."""
     return one.kind != "llm", not one.capabilities, one.name.casefold()
+
+
+def _groups(found: Sequence[AgentType]) -> list[tuple[str, list[AgentType]]]:
+    """Give the agents that there are to use, and apart from them the nodes of the sample that Orchestra brings."""
+    samples = [one for one in found if _is_sample(one)]
+    groups = [("", [one for one in found if not _is_sample(one)]), (SAMPLES, samples)]
+    return [(title, group) for title, group in groups if group]
+
+
+def _is_sample(one: AgentType) -> bool:
+    return one.agent.__module__ == onboarding.__name__
 
 
 def _own(agent_type: AgentType) -> dict[str, Any] | None:

@@ -186,6 +186,12 @@ def written(text: str) -> SafeString:
 
 
 @register.filter
+def opening(text: str) -> str:
+    """Give the first paragraph of a docstring, without the list that follows."""
+    return re.split(r"\n\s*(?:\n|[-*] )", text, maxsplit=1)[0]
+
+
+@register.filter
 def as_json(value: Any) -> str:
     """Write a value as people read JSON."""
     return json.dumps(value, indent=True).decode()
