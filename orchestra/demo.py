@@ -16,8 +16,18 @@ from orchestra.loopback import opener
 TEMPLATE = "content-analysis"
 RUN_SECONDS = 30
 WIDTH = 100
+_ANY_RUN = """
+    select 1 from workflows_run r join accounts_organization o on o.id = r.organization_id
+    where o.slug = %(organization)s limit 1
+"""
 _UNUSED = "select 1 from accounts_apikey where public_id = %(public_id)s and last_used_at is null"
 _FORGET = "update accounts_apikey set last_used_at = null where public_id = %(public_id)s"
+
+
+def is_first(database_url: str, organization: str) -> bool:
+    """Tell whether an organization has no run yet."""
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(_ANY_RUN, {"organization": organization}).fetchone() is None
 
 
 def run(access: Access) -> dict[str, Any]:

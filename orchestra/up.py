@@ -134,7 +134,7 @@ class Up:
         if not kept.same_code:
             self.start_processes()
         self.wait_for_web()
-        if self.options.demo:
+        if self.options.demo and demo.is_first(self.database_url, access.organization):
             self.run_demo(access)
         self.show(access)
 

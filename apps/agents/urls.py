@@ -55,6 +55,7 @@ pages = [
     path("memories/erase", memories.erase_many, name="erase_memories"),
     path("memories/<str:ref>/erase", memories.erase, name="erase_memory"),
     path("channels", channels.channels, name="channels"),
+    path("new-channel", channels.new, name="new_channel"),  # beside them: a channel may be called anything
     path("channels/<str:name>", channels.channel, name="channel"),
     path("channels/<str:name>/publish", channels.publish, name="publish_to_channel"),
     path("channels/<str:name>/dead-letters/<uuid:ref>", channels.dead_letter, name="dead_letter"),

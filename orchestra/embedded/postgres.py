@@ -21,6 +21,13 @@ from orchestra.supervisor import Account, Program, write_private
 MAJOR = "18"
 LOWEST_PORT = 15432  # below the ports that the system gives to outgoing connections
 ROLE = DATABASE = "orchestra"
+MUTED = (  # what it tells whoever connects too early or too late, who tries again
+    "administrator command",
+    "database system is starting up",
+    "database system is not yet accepting connections",
+    "Consistent recovery state has not been yet reached",
+    "database system is shutting down",
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class Postgres:
             stop_signal=signal.SIGINT,  # "fast": end the connections, write a checkpoint
             hurry_signal=signal.SIGQUIT,  # "immediate": recovery on the next start, nothing committed is lost
             stop_seconds=1.5,
-            muted=("administrator command", "database system is starting up", "database system is shutting down"),
+            muted=MUTED,
         )
 
     def wait_ready(self, seconds: float = 60) -> None:

@@ -112,6 +112,9 @@ def test_the_next_start_is_warm_and_knows_the_key(orchestra: RunningOrchestra, s
     again = start().wait_ready()
 
     assert "nothing has changed since the last start" in again.output
+    assert "of its sample: completed" in orchestra.output
+    assert "of its sample" not in again.output, "the first workflow is run once"
+    assert "accepting connections" not in again.output
     assert again.access["api_key"] == key
     assert again.call("GET", "/v1/me").status_code == 200
 

@@ -19,6 +19,17 @@ def test_the_catalogue_lists_every_agent_with_what_it_can_do(browser):
     assert 'href="?capability=sentiment_analysis"' in page
 
 
+def test_the_catalogue_keeps_the_sample_apart_and_its_cards_short(browser):
+    page = text(browser.viewer.get("/agents"))
+    usual, _, sample = page.partition("Nodes of the sample")
+
+    assert "/agents/data_analyzer" in usual
+    assert "row_count" not in page
+    assert "The older name of <code>research</code>" in usual
+    assert "/agents/GetUserDataNode" in sample
+    assert "/agents/GetUserDataNode" not in usual
+
+
 @pytest.mark.parametrize("query", ["q=sentiment analysis", "q=text_pro", "capability=text_summary"])
 def test_the_catalogue_is_searched_by_words_and_capability(browser, query):
     page = text(browser.owner.get(f"/agents?{query}", headers=HTMX))

@@ -174,3 +174,36 @@ def test_who_may_only_look_publishes_nothing(browser, organization, sender):
     assert browser.viewer.post("/channels/orders/publish", {"payload": "1"}).status_code == 403
     assert browser.stranger.post("/channels/orders/publish", {"payload": "1"}).status_code == 404
     assert "Nothing is kept here" in text(browser.owner.get("/channels/orders"))
+
+
+def test_a_channel_is_made_before_its_first_message(browser, in_scope):
+    assert 'href="/new-channel"' in text(browser.owner.get("/channels"))
+
+    page = text(browser.owner.post("/new-channel", {"name": "orders", "description": "What is bought."}, follow=True))
+
+    assert "There is a channel 'orders' now." in page
+    assert "What is bought." in page
+    assert "What is bought." not in text(browser.stranger.get("/channels"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("", "required"), ("my orders", "cannot be the name"), ("x" * 101, "at most 100"), ("orders", "already")],
+)
+def test_a_name_that_cannot_be_is_told_at_its_field(browser, in_scope, name, words):
+    bus.declare(in_scope.pk, "orders", description="What is bought.")
+
+    answer = browser.owner.post("/new-channel", {"name": name, "description": "Else."})
+
+    assert answer.status_code == 422
+    assert words in " ".join(answer.context["form"].errors["name"])
+    assert "Else." in text(answer)
+    assert "What is bought." in text(browser.owner.get("/channels/orders"))
+
+
+def test_who_may_only_look_makes_no_channel(browser):
+    assert "New channel" not in text(browser.viewer.get("/channels"))
+    assert browser.viewer.get("/new-channel").status_code == 403
+    assert browser.viewer.post("/new-channel", {"name": "orders"}).status_code == 403
+    assert browser.stranger.post("/new-channel", {"name": "orders"}).status_code == 302
+    assert browser.owner.get("/channels/orders").status_code == 404

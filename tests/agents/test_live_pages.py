@@ -46,6 +46,10 @@ def test_the_catalogue_shows_who_is_there(browser, busy):
     assert "/agent-instances/" not in text(browser.stranger.get("/agents"))
 
 
+def test_how_to_join_names_the_python_that_has_the_sdk(browser):
+    assert "~/orchestra/bin/python shouter.py" in text(browser.viewer.get("/agents"))
+
+
 def test_the_table_keeps_itself_true(browser, busy):
     page = text(browser.viewer.get("/agents?q=shout"))
     assert 'hx-get="/agent-instances?q=shout' in page
@@ -88,6 +92,13 @@ def test_an_instance_shows_what_it_holds_and_how_well_it_does(browser, busy, org
     assert "120 ms" in page
     assert "Drain" not in page, "a viewer only looks"
     assert browser.stranger.get("/agent-instances/one").status_code == 404
+
+
+def test_what_takes_long_is_told_in_seconds(browser, busy, organization):
+    figures.record(organization.pk, "shouter/one", "shout", success=True, ms=20_030)
+
+    assert "20 s" in text(browser.viewer.get("/agent-instances/one"))
+    assert "20 s" in text(browser.viewer.get("/agents?capability=shout", headers=HTMX))
 
 
 def test_people_drain_resume_and_disable_it(browser, busy):

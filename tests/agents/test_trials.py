@@ -15,7 +15,7 @@ from apps.agents.models import AgentTrial, AgentTrialFigures
 from apps.agents.runtime import run_agent
 from apps.agents.selectors.trials import Arm, verdict
 from apps.agents.services.definitions import archive_agent, save_agent
-from apps.agents.services.trials import chosen
+from apps.agents.services.trials import chosen, count_visit
 from apps.common.errors import DomainError, Fatal
 from apps.integrations.language_models import registry as models
 from tests.agents.parrot import Parrot, said
@@ -365,6 +365,34 @@ def test_nothing_is_restored_while_a_version_is_on_trial(browser, alice, guide):
     answer = browser.owner.post("/agents/guide/versions/1/restore", follow=True)
 
     assert "decide for one of its versions first" in answer.content.decode()
+
+
+def test_the_page_of_an_agent_and_its_editor_say_that_a_version_is_on_trial(browser, alice, guide):
+    before = [browser.owner.get(path).content.decode() for path in ("/agents/guide", "/agents/guide/edit")]
+    start(alice, percent=20)
+
+    page, editor = (browser.owner.get(path).content.decode() for path in ("/agents/guide", "/agents/guide/edit"))
+
+    assert not any("on trial" in text for text in before)
+    assert "on trial: it gets 20 % of the visits and version 1 the rest" in page
+    assert "Version 2 is on trial beside version 1" in editor
+    assert all('href="/agents/guide/versions"' in text for text in (page, editor))
+
+
+def test_versions_that_differ_in_little_are_told_apart_by_their_cost(browser, alice, guide, capsys):
+    start(alice)
+    with scope(organization=alice.organization):
+        for number, cost in ((1, 302), (2, 263)):
+            count_visit(selectors.find_trial("guide").pk, number, alice.organization.pk, failed=False, cost=cost)
+        count_visit(selectors.find_trial("guide").pk, 2, alice.organization.pk, failed=False, cost=263, tokens=3)
+
+    page = browser.owner.get("/agents/guide/versions").content.decode()
+    call_command("agents", "trial", "guide", organization=alice.organization.slug)
+    told = capsys.readouterr().out
+
+    assert "$0.000263" in page
+    assert "$0.000302" in page
+    assert [line.split()[-2:] for line in told.splitlines()[1:3]] == [["2", "0.000263"], ["0", "0.000302"]]
 
 
 def test_who_may_only_look_has_no_buttons(browser, alice, guide):

@@ -123,3 +123,17 @@ def test_what_goes_wrong_is_said_and_the_message_given_back(tabs, alice, guide):
 
     expect(page.locator(".is-failed .words")).to_contain_text("/model: There is no model 'no-such-model'")
     expect(page.get_by_label("Message", exact=True)).to_have_value("Hello")
+
+
+def test_a_name_that_cannot_be_is_told_and_nothing_is_refused_by_the_policy(tabs, alice):
+    page = tabs.open("/agents/new", alice)
+    expect(page.get_by_label("What have you changed?")).to_have_count(0)
+    page.get_by_label("Name", exact=True).fill("My Writer")
+    page.locator("#f-instructions").evaluate("field => { field.style.height = '300px'; }")  # as by its corner
+
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.locator("#f-name-error")).to_be_visible()
+    page.get_by_label("Name", exact=True).fill("my-writer")
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url("**/agents/my-writer")

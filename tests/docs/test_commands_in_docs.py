@@ -44,7 +44,7 @@ def desk() -> Iterator[Path]:
     (desk / "orchestra").symlink_to(ROOT / "orchestra")
     (desk / "apps").symlink_to(ROOT / "apps")
     (desk / "bin").mkdir()
-    for name in ("manage", "up", "test"):
+    for name in ("manage", "python", "up", "test"):
         program = desk / "bin" / name
         program.write_text(f'#!/bin/sh\nexec "{ROOT}/bin/{name}" "$@"\n')
         program.chmod(0o755)

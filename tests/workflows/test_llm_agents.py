@@ -21,7 +21,7 @@ from apps.workflows.models import Approval, Run, RunEvent
 from apps.workflows.services import runs
 from tests.agents.parrot import Parrot, said, wants
 from tests.engine.documents import workflow
-from tests.fixtures import make_actor
+from tests.fixtures import Actor, Browser, make_actor
 from tests.language_models.chat_server import Answer, ChatServer, chatting, in_turn
 from tests.workflows.engine_room import EngineRoom
 
@@ -130,6 +130,26 @@ def test_all_attempts_of_a_visit_have_the_version_on_trial_that_the_first_one_ha
     assert [asked.messages[0].content for asked in parrot.asked] == [["One.", "Two."][number - 1]] * 2
     with room.scope():
         assert list(trial.figures.values_list("number", "visits", "turns")) == [(number, 1, 2)]
+
+
+def test_a_run_says_which_version_answered_and_that_it_was_on_trial(
+    room: EngineRoom, parrot: Parrot, browser: Browser, alice: Actor
+) -> None:
+    for words in ("One.", "Two."):
+        make(room, "clerk", instructions=words, model=parrot.name)
+    before = room.finish(workflow({"a": node("clerk")}))
+    with room.scope():
+        trial = start_trial(organization=room.organization, name="clerk", against=1, percent=50, by="user:alice").trial
+
+    tried = room.finish(workflow({"a": node("clerk")}))
+
+    said = {run.pk: browser.owner.get(f"/runs/{run.pk}?node=a&tab=steps").content.decode() for run in (before, tried)}
+    number = chosen(trial, str(tried.pk))
+    assert "clerk, version 2<" in said[before.pk]
+    assert f"clerk, version {number} (on trial)<" in said[tried.pk]
+    spans = alice.client.get(f"/v1/runs/{tried.pk}/trace").json()["spans"]
+    (of_node,) = [span["attributes"] for span in spans if span["name"] == "node a"]
+    assert (of_node["gen_ai.agent.name"], of_node["gen_ai.agent.version"]) == ("clerk", str(number))
 
 
 def test_a_person_agrees_to_the_very_call_and_what_was_done_before_is_not_done_again(

@@ -13,7 +13,7 @@ from apps.agents.bus import streams
 from apps.agents.bus.messages import checked_name
 from apps.agents.models import Channel, ChannelGroup, Delivery
 from apps.agents.models.bus import MAX_DELIVERIES
-from apps.common.errors import ErrorItem, NotFound
+from apps.common.errors import Conflict, ErrorItem, NotFound
 from apps.common.json import JSON, dumps, pointer_to
 from apps.common.json_schema import Checker
 from apps.common.validation import InvalidInput
@@ -42,6 +42,18 @@ def declare(
         channel.schema, channel.schema_name = schema, schema_name or _name_in(schema)
         channel.description, channel.max_deliveries = description, max_deliveries
         channel.save(update_fields=["schema", "schema_name", "description", "max_deliveries"])
+    return channel
+
+
+def create(organization_id: UUID, name: str, *, description: str = "") -> Channel:
+    """Make a channel that takes any JSON; raise InvalidInput for a wrong name, and Conflict for one that is taken."""
+    checked_name(name, "channel")
+    with scope(organization=organization_id):
+        channel, is_new = Channel.objects.get_or_create(
+            organization_id=organization_id, name=name, defaults={"description": description}
+        )
+    if not is_new:
+        raise Conflict(f"There is a channel '{name}' already.", code="name_taken")
     return channel
 
 

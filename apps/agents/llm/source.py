@@ -35,23 +35,23 @@ class PromptAgent(Agent):
         self.version = version
 
     async def exec(self, task: Any, ctx: Context) -> JSON:
-        pinned, _, trial = (await ctx.astep("agent version", on_thread, self._pinned, ctx)).partition(" ")
-        if UUID(pinned) != self.version.pk:
-            self.version = await on_thread(selectors.version_by_id, ctx.organization_id, UUID(pinned))
+        version, trial = selectors.read_pin(await ctx.astep(selectors.PIN, on_thread, self._pinned, ctx))
+        if version != self.version.pk:
+            self.version = await on_thread(selectors.version_by_id, ctx.organization_id, version)
         spec = AgentSpec.model_validate(self.version.document)
-        if not trial:
+        if trial is None:
             return output_of(spec, await answer(spec, task_of(spec, task), ctx))
-        return output_of(spec, await self._tried(spec, task, ctx, UUID(trial)))
+        return output_of(spec, await self._tried(spec, task, ctx, trial))
 
     def _pinned(self, ctx: Context) -> str:
         """The id of the version that works at this visit, and of the trial that it is in."""
         with scope(organization=ctx.organization_id):
             trial = trial_of(self.version.agent)
             if trial is None:
-                return str(self.version.pk)
+                return selectors.pin_of(self.version)
             number = trials.chosen(trial, str(ctx.session_name or ctx.run_id or uuid4()))
             ctx.log.info("A version on trial works.", version=number, beside=trial.other_than(number))
-            return f"{self.version.agent.versions.get(number=number).pk} {trial.pk}"
+            return selectors.pin_of(self.version.agent.versions.get(number=number), trial.pk)
 
     async def _tried(self, spec: AgentSpec, task: Any, ctx: Context, trial: UUID) -> Answer:
         """The answer of a version on trial, with what it took counted."""

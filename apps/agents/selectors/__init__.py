@@ -20,6 +20,7 @@ from apps.agents.selectors.live import (
     spent_today,
     state_of,
 )
+from apps.agents.selectors.pins import PIN, Pinned, pin_of, pinned, read_pin
 from apps.agents.selectors.roles import (
     RoleState,
     prompt_version,
@@ -30,7 +31,9 @@ from apps.agents.selectors.roles import (
 from apps.agents.selectors.trials import Arm, arms, ended_trials, find_trial, verdict
 
 __all__ = [
+    "PIN",
     "Arm",
+    "Pinned",
     "RoleState",
     "able",
     "arms",
@@ -48,8 +51,11 @@ __all__ = [
     "names",
     "newest_version",
     "newest_versions",
+    "pin_of",
+    "pinned",
     "prompt_version",
     "prompt_versions",
+    "read_pin",
     "role_state",
     "roles",
     "spent_today",

@@ -12,11 +12,13 @@ from apps.accounts.access import bucket, refuse_excess
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents import lists, registry
+from apps.agents.builtin import onboarding
 from apps.agents.llm.source import PromptAgentType
 from apps.agents.llm.spec import AgentSpec
 from apps.agents.registry import AgentType
 from apps.agents.roles.catalogue import is_role
 from apps.agents.services import merit
+from apps.agents.services.definitions import trial_of
 from apps.agents.services.execution import execute
 from apps.agents.services.merit import Choice
 from apps.agents.views.editing import LEAVES, LEVELS_OF_PERSONAL_DATA
@@ -30,6 +32,7 @@ from apps.common.trials import INPUT_AT, trial
 from apps.integrations import registry as tools
 from apps.integrations.views.catalogue import EFFECTS
 
+SAMPLES = "Nodes of the sample “Agentic User Onboarding”"
 ORIGINS = {"builtin": "Orchestra", "plugin": "a plugin", "llm": "this organization"}
 
 
@@ -42,7 +45,7 @@ def catalogue(request: PageRequest) -> HttpResponse:
     everything = sorted(registry.all_for(organization), key=_order)
     found = [one for one in everything if _matches(one, wanted) and capability in {"", *one.capabilities}]
     context = {
-        "agents": found,
+        "groups": _groups(found),
         "wanted": wanted,
         "capability": capability,
         "capabilities": _capabilities(everything),
@@ -97,6 +100,17 @@ def _order(one: AgentType) -> tuple[bool, bool, str]:
     return one.kind != "llm", not one.capabilities, one.name.casefold()
 
 
+def _groups(found: Sequence[AgentType]) -> list[tuple[str, list[AgentType]]]:
+    """Give the agents that there are to use, and apart from them the nodes of the sample that Orchestra brings."""
+    samples = [one for one in found if _is_sample(one)]
+    groups = [("", [one for one in found if not _is_sample(one)]), (SAMPLES, samples)]
+    return [(title, group) for title, group in groups if group]
+
+
+def _is_sample(one: AgentType) -> bool:
+    return one.agent.__module__ == onboarding.__name__
+
+
 def _own(agent_type: AgentType) -> dict[str, Any] | None:
     """Give what there is to know of an agent that the organization has made; None for every other."""
     if not isinstance(agent_type, PromptAgentType):
@@ -108,6 +122,7 @@ def _own(agent_type: AgentType) -> dict[str, Any] | None:
     )
     return {
         "version": agent_type.version,
+        "trial": trial_of(agent_type.version.agent),
         "spec": spec,
         "tools": [(grant, effects.get(grant.tool, "gone"), leaves[grant.approval]) for grant in spec.tools],
         "asked": [(grant, leaves[grant.approval]) for grant in spec.agents],

@@ -8,18 +8,23 @@ from django.db.models import Count
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents.bus import dead_letters as letters
 from apps.agents.bus import exchange as bus
 from apps.agents.bus import overview
+from apps.agents.bus.channels import create
+from apps.agents.bus.forms import ChannelForm
 from apps.agents.models import Channel, ChannelMessage
 from apps.common import json
-from apps.common.errors import BadRequest, Fatal, TooLarge
+from apps.common.errors import BadRequest, Conflict, Fatal, TooLarge
+from apps.common.form_errors import put_errors
+from apps.common.outcomes import invalid_request
 from apps.common.pagination import page_of_rows
 from apps.common.redaction import redact_value
+from apps.common.validation import InvalidInput
 
 MOST_MESSAGES = 20
 MOST_LETTERS = 20
@@ -37,6 +42,7 @@ def channels(request: PageRequest) -> HttpResponse:
         "rows": [_row(channel) for channel in found.rows],
         "next_cursor": found.next_cursor,
         "cursor": cursor,
+        "may_edit": request.access.can(Capability.EDIT),
     }
     return render(request, "agents/_channel_list.html" if is_fragment(request) else "agents/channels.html", context)
 
@@ -46,6 +52,28 @@ def channels(request: PageRequest) -> HttpResponse:
 def channel(request: PageRequest, name: str) -> HttpResponse:
     """Show a channel: its groups, its dead letters and its last messages; htmx asks for them again and again."""
     return _page(request, name)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page(Capability.EDIT)
+def new(request: PageRequest) -> HttpResponse:
+    """Make a channel."""
+    form = ChannelForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid() and (made := _made(request, form)):
+        messages.success(request, f"There is a channel '{made.name}' now.")
+        return HttpResponseRedirect(reverse("channel", args=[made.name]))
+    return render(request, "agents/new_channel.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _made(request: PageRequest, form: ChannelForm) -> Channel | None:
+    """The channel that the form says; none where that cannot be, which then stands in the form."""
+    try:
+        return create(request.access.organization.pk, **form.cleaned_data)
+    except InvalidInput as wrong:
+        put_errors(form, invalid_request(wrong, ""), {"channel": "name"})
+    except Conflict as taken:
+        put_errors(form, taken)
+    return None
 
 
 @require_POST

@@ -17,7 +17,15 @@ from apps.agents.forms import Fields, faults_by_field
 from apps.agents.llm.offers import workflow_names
 from apps.agents.llm.spec import AgentSpec
 from apps.agents.serializers.definitions import document_in
-from apps.agents.services.definitions import NewerVersion, Saved, archive_agent, checked_spec, save_agent, spec_of
+from apps.agents.services.definitions import (
+    NewerVersion,
+    Saved,
+    archive_agent,
+    checked_spec,
+    save_agent,
+    spec_of,
+    trial_of,
+)
 from apps.agents.services.starts import STARTS, find_start
 from apps.common import yaml
 from apps.common.diffs import lines_of_diff, yaml_diff
@@ -222,6 +230,7 @@ def _editor(request: PageRequest, draft: Draft, *, is_new: bool, hint: str = "")
         "is_new": is_new,
         "hint": hint,
         "starts": STARTS if is_new else (),
+        "trial": None if is_new else trial_of(selectors.find_agent(draft.name)),
         "first": first,
         "faults": faults_by_field(draft.faults),
         "is_refused": bool(draft.faults or draft.detail) and draft.newer is None,

@@ -114,6 +114,12 @@ def duration(value: timedelta | float | None) -> str:
 
 
 @register.filter
+def duration_ms(milliseconds: float) -> str:
+    """Say the same of what was measured in milliseconds."""
+    return duration(milliseconds / 1000)
+
+
+@register.filter
 def ago(moment: datetime | None) -> str | SafeString:
     """Say how long ago something was; the browser keeps it true, and shows the time itself on hover."""
     if moment is None:
@@ -177,6 +183,12 @@ def written(text: str) -> SafeString:
     """Show a docstring: the lines of a paragraph flow, those of a list stay, and what stands in backticks is code."""
     flowing = re.sub(r"(?<=\S)\n(?!\n|\s*[-*] )\s*", " ", text)
     return mark_safe(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", escape(flowing)))  # noqa: S308 - escaped
+
+
+@register.filter
+def opening(text: str) -> str:
+    """Give the first paragraph of a docstring, without the list that follows."""
+    return re.split(r"\n\s*(?:\n|[-*] )", text, maxsplit=1)[0]
 
 
 @register.filter

@@ -1,17 +1,19 @@
 """A run as spans, in the shape of OpenTelemetry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
+from apps.agents.selectors import Pinned
 from apps.common.json import JSON
 from apps.observability.selectors import usage
 from apps.workflows import selectors
 from apps.workflows.engine.spec import AgentNode
-from apps.workflows.models import Attempt, NodeRun, Run
+from apps.workflows.models import Attempt, JournalEntry, NodeRun, Run
 from apps.workflows.nodes.registry import type_of
+from apps.workflows.serializers.agent_versions import versions_in
 from apps.workflows.serializers.call_spans import Calls, calls_of, spans_of, spent
 from apps.workflows.serializers.degraded import Degraded, degraded_of
 from apps.workflows.serializers.spans import SpanView, code_of, new_span
@@ -29,10 +31,10 @@ def trace_of(run: Run) -> dict[str, JSON]:
     """The spans of a run."""
     root = _run_span(run)
     calls = calls_of(run)
-    agents = _agents(run)
+    agents, worked = _agents(run), versions_in(run.organization_id, JournalEntry.objects.filter(node_run__run=run))
     spans = [root]
     for node in selectors.node_runs(run).order_by("created_at", "id"):
-        own = _node_span(root, node, agents.get(node.node))
+        own = _node_span(root, node, agents.get(node.node), _versions(calls[node.pk], worked))
         spans += [own, *_within(own, node, calls[node.pk])]
     return TraceView(trace_id=root.trace_id, spans=spans).model_dump(mode="json")
 
@@ -74,8 +76,9 @@ def _run_span(run: Run) -> SpanView:
     )
 
 
-def _node_span(root: SpanView, node: NodeRun, agent: str | None) -> SpanView:
+def _node_span(root: SpanView, node: NodeRun, agent: str | None, versions: Mapping[str, int]) -> SpanView:
     is_agent = type_of(node.handler) == "agent"
+    version = versions.get(agent) if agent else None
     return new_span(
         str(node.pk),
         f"node {node.node}",
@@ -90,10 +93,17 @@ def _node_span(root: SpanView, node: NodeRun, agent: str | None) -> SpanView:
             "orchestra.node.index": node.index if node.index >= 0 else None,
             "gen_ai.operation.name": "invoke_agent" if is_agent else None,
             "gen_ai.agent.name": agent if is_agent else None,
+            "gen_ai.agent.version": str(version) if is_agent and version else None,
             "error.type": code_of(node.error) if node.status != "completed" else None,
             **_degraded(degraded_of(node)),
         },
     )
+
+
+def _versions(calls: Calls, worked: Mapping[int, Pinned]) -> dict[str, int]:
+    """The version of each agent made of a prompt that worked at the node."""
+    known = [worked[entry.pk] for entry in calls.recorded if entry.pk in worked]
+    return {one.agent: one.version for one in known}
 
 
 def _degraded(degraded: Degraded | None) -> dict[str, str]:

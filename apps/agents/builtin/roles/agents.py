@@ -112,7 +112,7 @@ class Coordinator(RoleAgent):
 
 
 class Researcher(RoleAgent):
-    """Finds things out by a model and the tools it is given; by rules it only plans questions."""
+    """The older name of `research`: finds things out by a model; by rules it only plans questions."""
 
     name = "researcher"
     capabilities = ("researcher", "research")

@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ class Command(OrchestraCommand):
             self.print_json(shown)
             return
         columns = ["version", "percent", "visits", "success", "turns_per_visit", "tokens_per_visit", "usd_per_visit"]
-        self.table(shown["versions"], columns)
+        self.table(map(_arm_row, shown["versions"]), columns)
         self.note(shown["verdict"])
         self.next_step(f"bin/manage agents trial {trial.agent.name} --keep {trial.candidate}")
 
@@ -247,6 +248,12 @@ def _instance_row(row: Row) -> dict[str, Any]:
         "p95_ms": None if row.p95_ms is None else round(row.p95_ms),
         "usd_24h": round(row.usd_today, 4),
     }
+
+
+def _arm_row(one: Mapping[str, Any]) -> dict[str, Any]:
+    digits = {"success": 3, "turns_per_visit": 1, "tokens_per_visit": 0, "usd_per_visit": 6}
+    kept = {name: None if one[name] is None else f"{one[name]:.{places}f}" for name, places in digits.items()}
+    return {**one, **kept}
 
 
 def _read(file: str) -> JSON:

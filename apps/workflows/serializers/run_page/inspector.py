@@ -16,6 +16,7 @@ from apps.observability.selectors.usage import of_node_run
 from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
+from apps.workflows.serializers.agent_versions import versions_in
 from apps.workflows.serializers.degraded import degraded_of, in_a_sentence
 from apps.workflows.serializers.run_page.conversation import conversation_of
 from apps.workflows.serializers.run_page.picture import kind_of
@@ -111,6 +112,7 @@ class Inspected:
     child: str = ""
     can_rerun: bool = False
     up: str = ""  # from an item to its map
+    version: str = ""  # of the agent that worked, where it is made of a prompt
 
 
 def inspected(run: Run, selection: Selection) -> Inspected:
@@ -173,7 +175,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     path = f"nodes.{found.node}.output" if found.node.isidentifier() else f"nodes['{found.node}'].output"
     path += f"[{found.index}]" if found.index >= 0 else ""
     tries, effects, steps = list(found.attempts.all()), _effects(run, found), _steps(found)
-    chosen = _choices(found)
+    chosen, worked = _choices(found), versions_in(run.organization_id, found.journal.all())
     items = NodeRun.objects.filter(parent=found).order_by("index") if found.index < 0 else NodeRun.objects.none()
     result = "Error" if found.error and found.output is None and found.status != "completed" else "Output"
     tabs: dict[str, tuple[str, int | None]] = {"input": ("Input", None), "output": (result, None)}
@@ -196,7 +198,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         "effects": lambda: effects,
         "model": lambda: conversation_of(run, found),
         "agent": lambda: chosen,
-        "steps": lambda: steps,
+        "steps": lambda: [(step, worked.get(step.pk)) for step in steps],
         "logs": lambda: _log(run, selection, found),
         "attempts": lambda: _tries(tries),
         "config": lambda: _config(run, kept),
@@ -218,6 +220,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         child=str(found.state.get("child") or ""),
         can_rerun=found.index < 0,
         up=Selection(found.node, found.visit, tab="items").query() if found.index >= 0 else "",
+        version=str(next(iter(worked.values()), "")),
     )
 
 
