@@ -73,6 +73,24 @@ def test_a_question_is_answered_in_place_and_typed_text_survives_news(tabs, alic
     assert room.node_output(run, "third")["data"] == {"note": "Half a sen"}
 
 
+def test_an_answer_that_does_not_fit_is_marked_at_its_field_in_place(tabs, alice, room):
+    form = {"type": "object", "required": ["note"], "properties": {"note": {"type": "string", "pattern": "^[A-Z]"}}}
+    run = room.start(workflow({"ask": {"type": "approval", "message": "Send it?", "form": form}}))
+    room.work()
+    page = tabs.open(f"/runs/{run}", alice)
+    page.get_by_label("note").fill("small")
+
+    page.get_by_role("button", name="Approve").click()
+
+    expect(page.locator(".answer .error")).to_be_visible()
+    expect(page.get_by_label("note")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("note")).to_have_value("small")
+    expect(page.locator(".toast")).to_have_count(0)
+    page.get_by_label("note").fill("Great")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#run-status")).to_have_text("Completed")
+
+
 def test_a_cut_is_shown_and_afterwards_nothing_is_missing(tabs, alice, room):
     run = room.start(THREE)
     with FaultProxy("localhost", urlsplit(tabs.address).port) as between:

@@ -12,7 +12,7 @@ from apps.agents.sdk import Agent, BaseModel
 from apps.agents.services import delivery
 from apps.agents.store import figures
 from apps.agents.store.figures import BREAKER_FAILURES
-from apps.common.errors import Fatal, Retryable
+from apps.common.errors import Fatal, Invalid, Retryable
 from apps.workflows.management.following import tree_lines
 from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.serializers.history import sentence
@@ -233,13 +233,60 @@ def test_a_person_gives_the_answer_in_the_form_that_the_agent_would_have_given_i
         {"case": 7},
         "The agent 'aa_first' gives no answer: Too hard. What is it?",
     )
-    assert (list(question.form["properties"]), question.form["minProperties"]) == (["verdict"], 1)
+    assert (list(question.form["properties"]), question.form["required"]) == (["verdict"], ["verdict"])
 
     room.decide(run, "approve", {"verdict": "guilty"})
     room.work()
 
     assert (room.status(run), room.node_output(run, "ask")) == ("completed", {"verdict": "guilty"})
     assert degraded(room, run)["by"] == {"person": "user:ana"}
+
+
+def test_a_person_is_asked_for_the_text_and_not_for_what_it_took(room):
+    run = room.start(node("person", agent="assistant", model="large", input={"task": "Hm?"}))
+    room.work()
+
+    form = room.approval(run).form
+    with pytest.raises(Invalid) as refused:
+        room.decide(run, "approve", {"text": ""})
+
+    assert (list(form["properties"]), form["required"]) == (["text"], ["text"])
+    assert [error.pointer for error in refused.value.errors] == ["/data/text"]
+
+
+def test_a_person_is_asked_for_the_data_that_the_node_has_the_model_give(room):
+    wanted = {"type": "object", "required": ["mood"], "properties": {"mood": {"type": "string"}}}
+    asked = {"agent": "assistant", "model": "large", "config": {"output_schema": wanted}, "input": {"task": "Hm?"}}
+    run = room.start(node("person", **asked))
+    room.work()
+
+    room.decide(run, "approve", {"data": {"mood": "bad"}})
+    room.work()
+
+    assert room.node_output(run, "ask") == {"data": {"mood": "bad"}}
+
+
+def test_of_fields_that_an_agent_may_give_a_person_gives_at_least_one(room):
+    class Free(Agent):
+        """Has nothing that it must give."""
+
+        name = "free"
+
+        class Output(BaseModel):
+            one: str = ""
+            other: int = 0
+
+        def exec(self, task, ctx):
+            raise BROKEN
+
+    try:
+        run = room.start(node("person", agent="free"))
+        room.work()
+        form = room.approval(run).form
+    finally:
+        registry.unregister("free")
+
+    assert (form["required"], form["minProperties"]) == ([], 1)
 
 
 def test_what_a_person_is_asked_is_the_workflows_to_say(room, judges):
@@ -474,6 +521,35 @@ def test_the_page_of_the_question_asks_for_an_answer_and_not_for_leave(room, jud
     owner.post(f"/approvals/{question.pk}", {"decision": "approve", "value:verdict": "fair"})
     room.work()
     assert room.node_output(run, "ask") == {"verdict": "fair"}
+
+
+def test_a_question_in_other_words_still_tells_that_the_agent_failed_and_why(room, judges, alice, bob, charlie):
+    own, plain = (room.start(node(step)) for step in ({"person": {"message": "Guilty?"}}, "person"))
+    room.work()
+    questions = {run: room.approval(run) for run in (own, plain)}
+    told = "Its own agent failed: Too hard."
+
+    for actor in (alice, bob):
+        assert told in text(signed_in(actor).get(f"/approvals/{questions[own].pk}"))
+        assert told in part(actor, own, "head")
+        assert told not in text(signed_in(actor).get(f"/approvals/{questions[plain].pk}")), "the question says it"
+        assert told not in part(actor, plain, "head")
+    assert signed_in(charlie).get(f"/approvals/{questions[own].pk}").status_code == 404
+
+
+def test_an_empty_answer_is_marked_at_its_field(room, judges, alice):
+    run = room.start(node("person"))
+    room.work()
+    question, owner = room.approval(run), signed_in(alice)
+
+    for where in (f"/approvals/{question.pk}", f"/runs/{run}/approvals/{question.pk}"):
+        sent = {"decision": "approve", "value:verdict": ""}
+        refused = owner.post(where, sent, headers={"HX-Request": "true"})
+        assert refused.status_code == 422
+        assert 'name="value:verdict"' in refused.content.decode()
+        assert 'aria-invalid="true"' in refused.content.decode()
+    assert refused["HX-Retarget"] == f"#fields-{question.pk}"
+    assert f'id="fields-{question.pk}"' in owner.get(f"/runs/{run}/head").content.decode()
 
 
 def test_answers_are_not_given_to_several_questions_at_once(room, judges, alice):

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from apps.workflows import selectors
 from apps.workflows.engine.degrading import in_words
-from apps.workflows.models import NodeRun, Run
+from apps.workflows.models import Approval, NodeRun, Run
+from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.compiled import compiled_version
 
 
@@ -63,6 +64,13 @@ def in_a_sentence(degraded: Degraded) -> str:
         named = f"of the run {by['run']}"
     answer = "Degraded: answered by" if degraded.by is not None else "Degraded: it goes on with"
     return f"{answer} {who}{f' ({named})' if named else ''}. Its own agent: {degraded.passed[0].message}"
+
+
+def failure_behind(approval: Approval) -> str:
+    """Why a person is asked for an agent's answer; nothing where none failed, or the question says so itself."""
+    degraded = degraded_of(approval.node_run) if is_for_answer(approval) else None
+    reason = degraded.passed[0].message if degraded else ""
+    return "" if reason in approval.message else f"Its own agent failed: {reason}"
 
 
 def in_sentences(run: Run) -> dict[str, str]:

@@ -8,7 +8,7 @@ from apps.common.schema_forms import Field, fields_of
 from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
-from apps.workflows.serializers.degraded import degraded_nodes, in_a_sentence
+from apps.workflows.serializers.degraded import degraded_nodes, failure_behind, in_a_sentence
 from apps.workflows.serializers.run_page.held_parts import held_part
 from apps.workflows.serializers.run_page.rows import most_attempts, titled
 from apps.workflows.services.approvals import is_for_answer
@@ -52,6 +52,7 @@ class Sentence:
     payload: Sequence[tuple[str, Any, bool]] = field(default_factory=tuple)  # name, value, whether it is read as text
     then: str = ""  # what becomes of it when its time is over
     is_answer: bool = False  # what is asked for is not leave to go on, but what an agent could not say
+    failure: str = ""  # of the agent whose answer that is, where the question does not tell it
     more: int = 0  # questions that wait beside this one
     event: str = ""  # that a node waits for
     lacks_money: bool = False  # a budget has paused the run
@@ -135,6 +136,7 @@ def _asked(run: Run) -> Sentence | None:
         payload=list(_payload(asked.payload)),
         fields=fields_of(asked.form) if asked.form else (),
         is_answer=is_for_answer(asked),
+        failure=failure_behind(asked),
         more=len(questions) - 1,
     )
 
