@@ -537,6 +537,20 @@ def test_a_question_in_other_words_still_tells_that_the_agent_failed_and_why(roo
     assert signed_in(charlie).get(f"/approvals/{questions[own].pk}").status_code == 404
 
 
+def test_the_error_of_a_degraded_node_is_that_of_its_own_agent_and_then_of_its_steps(room, judges, alice):
+    run = room.start(node("cached", "person"))
+    room.work()
+    asked = part(alice, run, "inspector?node=ask&tab=output")
+    room.decide(run, "reject", comment="Ask a judge.")
+    room.work()
+    failed = part(alice, run, "inspector?node=ask&tab=output")
+
+    own, cached = "retryable Too hard.", "cached no_cached_answer This node has no earlier good answer to this input."
+    assert f"{own} {cached} Degraded: it goes on with a person." in asked
+    assert failed.index(own) < failed.index(cached) < failed.index("person_refused user:ana gives no answer: Ask a")
+    assert "it goes on with" not in failed
+
+
 def test_an_empty_answer_is_marked_at_its_field(room, judges, alice):
     run = room.start(node("person"))
     room.work()

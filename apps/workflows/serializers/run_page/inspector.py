@@ -16,7 +16,7 @@ from apps.observability.selectors.usage import of_node_run
 from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
-from apps.workflows.serializers.degraded import degraded_of, in_a_sentence
+from apps.workflows.serializers.degraded import PassedStep, degraded_of, in_a_sentence, passed_steps
 from apps.workflows.serializers.run_page.conversation import conversation_of
 from apps.workflows.serializers.run_page.picture import kind_of
 from apps.workflows.serializers.run_page.rows import titled
@@ -251,6 +251,7 @@ class Output:
     is_over: bool
     advice: str = ""  # what to do about the error, where it ended the run
     degraded: str = ""  # which step of `degrade` gave it, or is under way
+    passed: Sequence[PassedStep] = ()  # steps that gave no answer either, behind the error of the node's own agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,15 +280,26 @@ class ItemsPage:
 
 def _node_output(run: Run, selection: Selection, found: NodeRun, path: str) -> Output:
     shown = _value(run, selection, "output", read_value(run.organization_id, found.output), path)
-    error = found.error if isinstance(found.error, dict) and found.status != "completed" else None
+    error, passed = _failure(found)
     degraded = degraded_of(found)
     return Output(
         shown if found.output is not None else None,
         error,
         found.finished_at is not None,
         _advice(run, error),
-        in_a_sentence(degraded) if degraded and not error else "",
+        in_a_sentence(degraded, with_reason=error is None) if degraded and found.status != "failed" else "",
+        passed,
     )
+
+
+def _failure(found: NodeRun) -> tuple[Mapping[str, Any] | None, Sequence[PassedStep]]:
+    """The error of a node; where it came to its `degrade` that of its own agent, and what its steps came to."""
+    if not isinstance(found.error, dict) or found.status == "completed":
+        return None, ()
+    passed = passed_steps(found)
+    if not passed:
+        return found.error, ()
+    return {"code": passed[0].code, "message": passed[0].message}, passed[1:]
 
 
 def _output(run: Run, selection: Selection, text: str | None, path: str) -> Output:
