@@ -93,7 +93,7 @@ export class Model {
     const row = {
       key, node: event.node, visit: event.visit, kind, attempts, status: "queued", waits_for: "",
       title: event.visit > 1 ? `${title} #${event.visit}` : title,
-      attempt: 0, lost: 0, due: null, took: null, degraded: false, segments: [{ kind: "queue", start: at, end: null, outcome: "" }], items: null,
+      attempt: 0, lost: 0, due: null, took: null, deferred: false, degraded: false, segments: [{ kind: "queue", start: at, end: null, outcome: "" }], items: null,
     };
     this.rows.push(row);
     this.byKey.set(key, row);
@@ -125,6 +125,7 @@ export class Model {
       case "node.retrying":
         row.status = "retrying";
         row.attempt = event.data.attempt ?? row.attempt;
+        row.deferred = event.data.reason === "deferred"; // that counts as no try
         row.due = at + (event.data.delay ?? 0) * 1000;
         return close("failed"), begin("queue", "");
       case "node.degraded":
@@ -148,7 +149,7 @@ export function noteOf(row, now) {
   }
   if (row.status === "retrying") {
     const left = Math.ceil((row.due - now) / 1000);
-    return `try ${row.attempt + 1}/${row.attempts}${left > 0 ? ` in ${left} s` : ""}`;
+    return `${row.deferred ? "comes back" : `try ${row.attempt + 1}/${row.attempts}`}${left > 0 ? ` in ${left} s` : ""}`;
   }
   if (row.status === "waiting") return WAITS[row.waits_for] ?? "waiting";
   if (row.degraded) return "degraded";

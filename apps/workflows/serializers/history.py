@@ -95,6 +95,8 @@ def _message(facts: Facts) -> str:
 
 
 def _waited_for(facts: Facts) -> str:
+    if "lost" in facts:
+        return f"another process of the agent: {facts['lost'] or 'the one'} was lost while it had the task"
     names = {"approval": "a person's decision", "child": "another run", "items": "its items", "event": "an event"}
     names["agent"] = "an agent outside"
     waited = facts.get("waits_for")

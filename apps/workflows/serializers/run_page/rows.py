@@ -60,6 +60,7 @@ class Row:
     lost: int
     due: int | None
     took: int | None
+    deferred: bool = False  # nothing failed: it comes back for somebody or some room that was not there
     degraded: bool = False  # its answer is one of a step of `degrade`
     segments: list[Segment] = field(default_factory=list)
     items: Items | None = None
@@ -130,6 +131,11 @@ def since(run: Run, moment: datetime) -> int:
     return max(0, round((moment - run.created_at).total_seconds() * 1000))
 
 
+def is_deferred(visit: NodeRun) -> bool:
+    """Tell whether a visit that is to be tried again has failed at nothing."""
+    return visit.status == "retrying" and bool(visit.state.get("deferrals"))
+
+
 def most_attempts(spec: Node | None) -> int:
     """Give how often a node is tried in all."""
     return (spec.retry.policy() if spec and spec.retry else RetryPolicy()).attempts
@@ -141,7 +147,7 @@ def note_of(row: Row) -> str:
         failed = f", {row.items.failed} failed" if row.items.failed else ""
         return f"{row.items.done}/{row.items.total} items{failed}"
     if row.status == "retrying":
-        return f"try {row.attempt + 1}/{row.attempts}"
+        return "comes back" if row.deferred else f"try {row.attempt + 1}/{row.attempts}"
     if row.status == "waiting":
         others = {"approval": "a person", "event": "an event", "child": "a run", "agent": "an agent"}
         return f"for {others[row.waits_for]}" if row.waits_for in others else "waiting"
@@ -180,6 +186,7 @@ def _row(run: Run, visit: NodeRun, spec: Node | None, counts: Mapping[str, int] 
         lost=visit.lost_count,
         due=since(run, visit.available_at) if visit.available_at and visit.status in ("retrying", "waiting") else None,
         took=round((ended - visit.started_at).total_seconds() * 1000) if ended and visit.started_at else None,
+        deferred=is_deferred(visit),
         degraded=visit.status == "completed" and "degraded" in visit.state,
         segments=list(_segments(run, visit)),
         items=_items(counts) if kind == "map" and counts else None,

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.agents import selectors as agents
 from apps.common.schema_forms import Field, fields_of
 from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
 from apps.workflows.serializers.degraded import degraded_nodes, failure_behind, in_a_sentence
 from apps.workflows.serializers.run_page.held_parts import held_part
-from apps.workflows.serializers.run_page.rows import most_attempts, titled
+from apps.workflows.serializers.run_page.rows import is_deferred, most_attempts, titled
 from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.budget_pauses import account_waited_for, reason_of
 from apps.workflows.services.compiled import compiled_version
@@ -186,9 +187,18 @@ def _retrying(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
     spec = compiled_version(run.version_id).definition.nodes.get(visit.node)
     error: Mapping[str, Any] = visit.error if isinstance(visit.error, dict) else {}
     said = _shortened(str(error.get("message", "It failed.")))
-    text = f"{said} Trying again by itself: attempt {visit.attempt + 1} of {most_attempts(spec)}"
+    again = "It comes back by itself"
+    if not is_deferred(visit):
+        again = f"Trying again by itself: attempt {visit.attempt + 1} of {most_attempts(spec)}"
+    text = f"{said} {_lost(run, visit)}{again}"
     title = _title(run, visit)
     return Sentence("retrying", "refresh-cw", title, text, visit.node, visit.visit, due=_epoch(visit.available_at))
+
+
+def _lost(run: Run, visit: NodeRun) -> str:
+    """That a process of an agent outside was lost with the task of a visit."""
+    task = agents.open_tasks(run.pk).get(visit.pk) if "task" in visit.state else None
+    return "The process that worked on it was lost, and its task goes to another. " if task and task.lost_count else ""
 
 
 def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
