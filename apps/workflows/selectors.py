@@ -307,6 +307,14 @@ def visits(run: Run) -> QuerySet[NodeRun]:
     return node_runs(run).filter(index=-1).defer("input", "output").order_by("created_at", "id")
 
 
+def progress_of(run: Run, node_runs: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """What was told last of how far these node runs are; nothing of one that somebody has begun anew since."""
+    types = ("node.progress", "node.started", "node.waiting")
+    found = RunEvent.objects.filter(run=run, type__in=types, node_run_id__in=node_runs)
+    last = found.order_by("node_run_id", "-seq").distinct("node_run_id").values_list("node_run_id", "type", "data")
+    return {node_run: data for node_run, kind, data in last if node_run and kind == "node.progress"}
+
+
 def lost_items(run: Run) -> QuerySet[NodeRun]:
     """The items of maps of which an attempt died with its worker, the latest first, with their attempts."""
     return node_runs(run).filter(index__gte=0, lost_count__gt=0).defer("input", "output").order_by("-created_at", "-id")

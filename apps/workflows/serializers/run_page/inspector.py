@@ -22,7 +22,7 @@ from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, W
 from apps.workflows.serializers.degraded import PassedStep, degraded_of, in_a_sentence, passed_steps
 from apps.workflows.serializers.run_page.conversation import conversation_of
 from apps.workflows.serializers.run_page.picture import kind_of
-from apps.workflows.serializers.run_page.rows import titled
+from apps.workflows.serializers.run_page.rows import shown_status, titled
 from apps.workflows.serializers.run_page.sentence import advice_on
 from apps.workflows.serializers.runs import context_of
 from apps.workflows.services.compiled import compiled_version
@@ -228,7 +228,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         selection=Selection(found.node, found.visit, found.index, tab),
         title=titled(found.node, spec, found.visit, found.index),
         kind=kind_of(spec) if spec else "",
-        status=found.status,
+        status=shown_status(found),
         note=f"{found.attempt}" if found.status == "retrying" else "",
         tabs=_tabs(kept, tabs, tab),
         part=_part(tab),

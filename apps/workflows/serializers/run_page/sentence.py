@@ -11,7 +11,7 @@ from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
 from apps.workflows.serializers.degraded import degraded_nodes, failure_behind, in_a_sentence
 from apps.workflows.serializers.run_page.held_parts import held_part
-from apps.workflows.serializers.run_page.rows import is_deferred, most_attempts, titled
+from apps.workflows.serializers.run_page.rows import is_deferred, most_attempts, titled, told_of
 from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.budget_pauses import account_waited_for, reason_of
 from apps.workflows.services.compiled import compiled_version
@@ -217,7 +217,20 @@ def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
             title, child = _title(run, visit), str(visit.state["child"])
             text = "Another run does this part."
             return Sentence("running", "workflow", title, text, visit.node, visit.visit, child=child)
-    return None
+    return _outside(run, [visit for visit in waiting if visit.waiting_for == "agent"])
+
+
+def _outside(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
+    """An agent outside has the task of a visit, or is to fetch it."""
+    if not visits:
+        return None
+    visit, tasks = visits[0], agents.open_tasks(run.pk)
+    task, told = tasks.get(visit.pk), told_of(run, [visit]).get(visit.pk, "")
+    process = task.instance.name if task and task.instance and task.state == task.State.CLAIMED else ""
+    at_work = f"With {process}{f', {told}' if told else ''}."
+    text = at_work if process else "It waits for a process of the agent to take it."
+    lost = "The process that worked on it before was lost. " if task and task.lost_count else ""
+    return Sentence("running", "bot", _title(run, visit), f"{lost}{text}", visit.node, visit.visit)
 
 
 def _degraded(run: Run) -> Sentence | None:
