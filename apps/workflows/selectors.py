@@ -7,7 +7,21 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    Func,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Now
 
 from apps.accounts.models import Organization
@@ -206,6 +220,18 @@ def degraded_node_runs(run: Run) -> list[NodeRun]:
     found = NodeRun.objects.filter(run=run, status=NodeStatus.COMPLETED, state__contains="degraded")
     columns = found.order_by("created_at", "id").only("run", "node", "visit", "index", "state")
     return [node for node in columns if "degraded" in node.state]
+
+
+def degraded_runs(runs: Collection[UUID]) -> set[UUID]:
+    """Those of these runs in which an answer came from a step of a node's `degrade`, in one query.
+
+    Only the node runs of versions that have such steps are read, and of forks, which may have taken one over.
+    """
+    may = Q(version__document__contains="degrade") | Q(forked_from__isnull=False)
+    found = NodeRun.objects.filter(run__in=Run.objects.filter(may, pk__in=runs), status=NodeStatus.COMPLETED)
+    facts = Func("state", template="%(expressions)s::json -> 'degraded'", output_field=TextField())
+    known = found.filter(state__contains="degraded").annotate(facts=facts).filter(facts__isnull=False)
+    return set(known.values_list("run_id", flat=True).distinct())
 
 
 def events(run: Run, after: int = 0) -> QuerySet[RunEvent]:

@@ -13,7 +13,9 @@ from apps.agents.services import delivery
 from apps.agents.store import figures
 from apps.agents.store.figures import BREAKER_FAILURES
 from apps.common.errors import Fatal, Invalid, Retryable
+from apps.workflows import selectors
 from apps.workflows.management.following import tree_lines
+from apps.workflows.models import Run
 from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.serializers.history import sentence
 from apps.workflows.serializers.runs import started_run
@@ -497,6 +499,38 @@ def test_the_page_of_a_run_says_that_an_answer_is_degraded(room, judges, alice, 
     assert signed_in(alice).get(f"/runs/{run}/state").json()["rows"][0]["degraded"] is True
     assert ">degraded<" in signed_in(alice).get(f"/runs/{run}").content.decode()
     assert signed_in(charlie).get(f"/runs/{run}/head").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [(1, "So is b0."), (2, "So are b0 and b1."), (5, "b3 and b4."), (7, "So are b0, b1, b2, b3, b4 and 2 more.")],
+)
+def test_all_degraded_answers_of_a_run_are_named(room, judges, alice, more, named):
+    asked = node("other_agent")["nodes"]["ask"]
+    others = {f"b{number}": {**asked, "needs": f"b{number - 1}" if number else "ask"} for number in range(more)}
+    run = room.finish(workflow({"ask": asked, **others})).pk
+
+    assert named in part(alice, run, "head")
+
+
+def test_the_list_of_runs_marks_those_with_degraded_answers(
+    room, judges, calls, alice, bob, charlie, django_assert_max_num_queries
+):
+    run = room.finish(node("other_agent")).pk
+    room.finish(workflow({"ask": probe("ask", input={"degraded": {"degrade": 1}}, degrade=["cached"])}))
+    nodes = {**node("other_agent")["nodes"], "after": {"needs": "ask"}}
+    plain = {name: value for name, value in nodes["ask"].items() if name != "degrade"}
+    room.fork(room.finish(workflow(nodes)).pk, "after", definition=workflow({**nodes, "ask": plain}))
+    room.work()
+
+    for actor in (alice, bob):
+        shown = signed_in(actor).get("/runs").content.decode()
+        assert shown.count(">degraded<") == 3, "two runs, and the fork that took an answer over"
+    assert ">degraded<" not in signed_in(charlie).get("/runs").content.decode()
+    with room.scope():
+        every = list(Run.objects.values_list("pk", flat=True))
+        with django_assert_max_num_queries(1):
+            assert run in selectors.degraded_runs(every)
 
 
 def test_a_good_answer_is_not_called_degraded(room, judges, alice):

@@ -9,13 +9,14 @@ from apps.common.schema_forms import Field, fields_of
 from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
-from apps.workflows.serializers.degraded import degraded_nodes, failure_behind, in_a_sentence
+from apps.workflows.serializers.degraded import DegradedNode, degraded_nodes, failure_behind, in_a_sentence
 from apps.workflows.serializers.run_page.held_parts import held_part
 from apps.workflows.serializers.run_page.rows import is_deferred, most_attempts, titled, told_of
 from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.budget_pauses import account_waited_for, reason_of
 from apps.workflows.services.compiled import compiled_version
 
+MOST_NAMES = 5  # of answers that are degraded too
 MOST_LETTERS = 400  # of what the other side said
 
 # What helps with the failures that have a known way out; for others it is to mend the cause and retry.
@@ -238,13 +239,25 @@ def _degraded(run: Run) -> Sentence | None:
     found = degraded_nodes(run)
     if not found:
         return None
-    first, others = found[0], len(found) - 1
-    spec = compiled_version(run.version_id).definition.nodes.get(first.node)
-    title = titled(first.node, spec, first.visit, -1 if first.index is None else first.index)
-    beside = f" So are {others} other answers." if others > 1 else " So is another answer." if others else ""
+    first, *others = found
+    beside = f" {_likewise([_answer(run, one) for one in others])}" if others else ""
     child = (first.by or {}).get("run", "")
     text = f"{in_a_sentence(first)}{beside}"
-    return Sentence("retrying", "triangle-alert", title, text, first.node, first.visit, child=child)
+    return Sentence("retrying", "triangle-alert", _answer(run, first), text, first.node, first.visit, child=child)
+
+
+def _answer(run: Run, one: DegradedNode) -> str:
+    spec = compiled_version(run.version_id).definition.nodes.get(one.node)
+    return titled(one.node, spec, one.visit, -1 if one.index is None else one.index)
+
+
+def _likewise(names: Sequence[str]) -> str:
+    """Name what is degraded too: the first ones, and how many more there are."""
+    if len(names) == 1:
+        return f"So is {names[0]}."
+    shown = names[:MOST_NAMES] if len(names) > MOST_NAMES else names[:-1]
+    last = f"{len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else names[-1]
+    return f"So are {', '.join(shown)} and {last}."
 
 
 def _title(run: Run, visit: NodeRun) -> str:
