@@ -268,7 +268,7 @@ def test_a_person_is_asked_for_the_data_that_the_node_has_the_model_give(room):
     assert room.node_output(run, "ask") == {"data": {"mood": "bad"}}
 
 
-def test_of_fields_that_an_agent_may_give_a_person_gives_at_least_one(room):
+def test_of_fields_that_an_agent_may_give_a_person_gives_at_least_one(room, alice):
     class Free(Agent):
         """Has nothing that it must give."""
 
@@ -289,6 +289,9 @@ def test_of_fields_that_an_agent_may_give_a_person_gives_at_least_one(room):
         registry.unregister("free")
 
     assert (form["required"], form["minProperties"]) == ([], 1)
+    for where in (f"/approvals/{room.approval(run).pk}", f"/runs/{run}/approvals/{room.approval(run).pk}"):
+        refused = signed_in(alice).post(where, {"decision": "approve"}, headers={"HX-Request": "true"})
+        assert (refused.status_code, "Fill in at least one of these." in refused.content.decode()) == (422, True)
 
 
 def test_what_a_person_is_asked_is_the_workflows_to_say(room, judges):
@@ -561,7 +564,7 @@ def test_a_question_in_other_words_still_tells_that_the_agent_failed_and_why(roo
     own, plain = (room.start(node(step)) for step in ({"person": {"message": "Guilty?"}}, "person"))
     room.work()
     questions = {run: room.approval(run) for run in (own, plain)}
-    told = "Its own agent failed: Too hard."
+    told = "The agent failed: Too hard."
 
     for actor in (alice, bob):
         assert told in text(signed_in(actor).get(f"/approvals/{questions[own].pk}"))

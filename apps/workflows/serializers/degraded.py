@@ -80,7 +80,7 @@ def failure_behind(approval: Approval) -> str:
     """Why a person is asked for an agent's answer; nothing where none failed, or the question says so itself."""
     degraded = degraded_of(approval.node_run) if is_for_answer(approval) else None
     reason = degraded.passed[0].message if degraded else ""
-    return "" if reason in approval.message else f"Its own agent failed: {reason}"
+    return "" if reason in approval.message else f"The agent failed: {reason}"
 
 
 def in_sentences(run: Run) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What people do with a run from its page; each act is the service that the API calls."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from apps.common import json
 from apps.common.errors import BadRequest, DomainError, ErrorItem, Invalid, NotFound
 from apps.common.json import JSON
 from apps.common.money import micro_of, usd
+from apps.common.schema_forms import Field
 from apps.observability.forms import AllowForm
 from apps.workflows import selectors
 from apps.workflows.models import Approval, Run
@@ -57,9 +59,10 @@ def decide(request: PageRequest, ref: str, approval: UUID) -> HttpResponse:
         given = read_decision(request, asked)
         approvals.decide_approval(asked, **given, by=request.access.actor)
     except Invalid as refused:
-        if not is_fragment(request) or refused.code != "invalid_form":
+        shown = fields(request, asked, refused)
+        if not is_fragment(request) or not any(field.errors for field in shown):
             raise
-        return _marked(request, asked, refused)
+        return _marked(request, asked, shown, refused)
     return _done(request, run, f"{approvals.DECISIONS[given['decision']].label}.")
 
 
@@ -166,10 +169,9 @@ def _done(request: PageRequest, run: Run, said: str) -> HttpResponse:
     return HttpResponse(status=204, headers={"HX-Trigger": told})
 
 
-def _marked(request: PageRequest, asked: Approval, refused: Invalid) -> HttpResponse:
+def _marked(request: PageRequest, asked: Approval, shown: Sequence[Field], refused: Invalid) -> HttpResponse:
     """The fields of a question as they were sent, with what is wrong at each."""
-    shown = {"fields": fields(request, asked, refused)}
-    answer = render(request, "components/schema_form.html", shown, status=refused.status)
+    answer = render(request, "components/schema_form.html", {"fields": shown}, status=refused.status)
     answer["HX-Retarget"], answer["HX-Reswap"] = f"#fields-{asked.pk}", "innerHTML"
     return answer
 
