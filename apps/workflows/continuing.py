@@ -27,6 +27,12 @@ class Nodes:
 
         waking.wake(node_run)
 
+    def tell_lost(self, node_run: UUID, instance: str) -> None:
+        """See news.Nodes."""
+        from apps.workflows.services import reports  # noqa: PLC0415
+
+        reports.tell_lost(node_run, instance)
+
     def log(self, node_run: UUID, lines: "Sequence[Line]") -> None:
         """See news.Nodes."""
         from apps.workflows.services import reports  # noqa: PLC0415

@@ -7,7 +7,21 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    Func,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Now
 
 from apps.accounts.models import Organization
@@ -208,6 +222,18 @@ def degraded_node_runs(run: Run) -> list[NodeRun]:
     return [node for node in columns if "degraded" in node.state]
 
 
+def degraded_runs(runs: Collection[UUID]) -> set[UUID]:
+    """Those of these runs in which an answer came from a step of a node's `degrade`, in one query.
+
+    Only the node runs of versions that have such steps are read, and of forks, which may have taken one over.
+    """
+    may = Q(version__document__contains="degrade") | Q(forked_from__isnull=False)
+    found = NodeRun.objects.filter(run__in=Run.objects.filter(may, pk__in=runs), status=NodeStatus.COMPLETED)
+    facts = Func("state", template="%(expressions)s::json -> 'degraded'", output_field=TextField())
+    known = found.filter(state__contains="degraded").annotate(facts=facts).filter(facts__isnull=False)
+    return set(known.values_list("run_id", flat=True).distinct())
+
+
 def events(run: Run, after: int = 0) -> QuerySet[RunEvent]:
     """The events of a run after a number, in order."""
     return RunEvent.objects.filter(run=run, seq__gt=after).order_by("seq")
@@ -305,6 +331,14 @@ def fires(schedule: Schedule) -> QuerySet[ScheduleFire]:
 def visits(run: Run) -> QuerySet[NodeRun]:
     """The visits of a run's nodes with their attempts, in the order in which they were queued; without large values."""
     return node_runs(run).filter(index=-1).defer("input", "output").order_by("created_at", "id")
+
+
+def progress_of(run: Run, node_runs: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """What was told last of how far these node runs are; nothing of one that somebody has begun anew since."""
+    types = ("node.progress", "node.started", "node.waiting")
+    found = RunEvent.objects.filter(run=run, type__in=types, node_run_id__in=node_runs)
+    last = found.order_by("node_run_id", "-seq").distinct("node_run_id").values_list("node_run_id", "type", "data")
+    return {node_run: data for node_run, kind, data in last if node_run and kind == "node.progress"}
 
 
 def lost_items(run: Run) -> QuerySet[NodeRun]:

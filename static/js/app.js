@@ -29,6 +29,11 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (!SAFE.has(event.detail.verb)) event.detail.headers["X-CSRFToken"] = csrfToken();
 });
 
+// A refusal that says where it belongs is the form's fields with what is wrong at each.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.xhr.status === 422 && detail.xhr.getResponseHeader("HX-Retarget")) [detail.shouldSwap, detail.isError] = [true, false];
+});
+
 document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status !== 401) toast(detailOf(event.detail.xhr), { tone: "failed" });
 });

@@ -11,7 +11,9 @@ export const EVENTS = [
   "llm.called", "tool.called",
 ];
 const OVER = new Set(["completed", "failed", "cancelled"]);
-const WAITS = { approval: "for a person", event: "for an event", child: "for a run", agent: "for an agent" };
+const WAITS = { approval: "for a person", event: "for an event", child: "for a run" };
+const LEFT = { worker_lost: "lost", agent_ended: "completed" }; // how the piece before another turn in the queue ended
+const ROOM = 14; // letters that the end of a row has room for
 
 export class Model {
   constructor(state, describe) {
@@ -93,7 +95,7 @@ export class Model {
     const row = {
       key, node: event.node, visit: event.visit, kind, attempts, status: "queued", waits_for: "",
       title: event.visit > 1 ? `${title} #${event.visit}` : title,
-      attempt: 0, lost: 0, due: null, took: null, degraded: false, segments: [{ kind: "queue", start: at, end: null, outcome: "" }], items: null,
+      attempt: 0, lost: 0, due: null, took: null, told: "", deferred: false, degraded: false, segments: [{ kind: "queue", start: at, end: null, outcome: "" }], items: null,
     };
     this.rows.push(row);
     this.byKey.set(key, row);
@@ -109,10 +111,11 @@ export class Model {
     switch (event.type) {
       case "node.queued":
         row.status = "queued";
-        if (event.data.reason) close(event.data.reason === "worker_lost" ? "lost" : "released"), begin("queue", "");
+        if (event.data.reason) close(LEFT[event.data.reason] ?? "released"), begin("queue", "");
         return;
       case "node.started":
         row.status = "running";
+        row.told = "";
         row.attempt = event.data.attempt ?? 1;
         row.began ??= at;
         return close("failed"), begin("run", "running");
@@ -121,16 +124,23 @@ export class Model {
         row.waits_for = event.data.waits_for ?? "";
         row.began ??= at;
         if (row.waits_for === "items") this.incomplete = true;
+        if (row.waits_for === "agent") {
+          row.status = "running"; // whoever has its task works on it
+          row.told = "";
+          return close("lost" in event.data ? "lost" : "waiting"), begin("run", "running");
+        }
         return close("waiting"), begin("wait", "waiting");
       case "node.retrying":
         row.status = "retrying";
         row.attempt = event.data.attempt ?? row.attempt;
+        row.deferred = event.data.reason === "deferred"; // that counts as no try
         row.due = at + (event.data.delay ?? 0) * 1000;
         return close("failed"), begin("queue", "");
       case "node.degraded":
         row.status = "queued";
         return close("failed"), begin("queue", "");
       case "node.progress":
+        row.told = inWords(event.data);
         return;
       default:
         row.status = ENDS[event.type];
@@ -148,13 +158,24 @@ export function noteOf(row, now) {
   }
   if (row.status === "retrying") {
     const left = Math.ceil((row.due - now) / 1000);
-    return `try ${row.attempt + 1}/${row.attempts}${left > 0 ? ` in ${left} s` : ""}`;
+    return `${row.deferred ? (left > 0 ? "back" : "comes back") : `try ${row.attempt + 1}/${row.attempts}`}${left > 0 ? ` in ${left} s` : ""}`;
   }
   if (row.status === "waiting") return WAITS[row.waits_for] ?? "waiting";
   if (row.degraded) return "degraded";
   if (row.took !== null) return duration(row.took);
+  if (row.status === "running" && row.told) return clipped(row.told);
   if (row.status === "running") return duration(now - row.segments.at(-1).start);
   return row.status;
+}
+
+// As `report_in_words` in history.py and `clipped` in rows.py.
+function inWords({ fraction, message }) {
+  const parts = typeof fraction === "number" ? [`${Math.round(fraction * 100)} %`] : [];
+  return [...parts, ...(message ? [message] : [])].join(": ");
+}
+
+function clipped(words) {
+  return words.length <= ROOM ? words : `${words.slice(0, ROOM - 1).trimEnd()}…`;
 }
 
 export function duration(milliseconds) {

@@ -13,6 +13,7 @@ from apps.observability.models import LogLine
 from apps.workflows.services import runs
 from apps.workflows.services.runs import Order
 from orchestra.chaos.proxy import Behaviour, FaultProxy
+from tests.agents.live import claim, finish, join, pass_time, report
 from tests.browser.accessibility import assert_accessible
 from tests.engine.documents import workflow
 from tests.workflows.engine_room import EngineRoom
@@ -71,6 +72,57 @@ def test_a_question_is_answered_in_place_and_typed_text_survives_news(tabs, alic
     expect(status(page, "unused")).to_have_class("box tone-skipped")
     expect(page.locator("[data-connection]")).to_have_text("Ended")
     assert room.node_output(run, "third")["data"] == {"note": "Half a sen"}
+
+
+def test_an_answer_that_does_not_fit_is_marked_at_its_field_in_place(tabs, alice, room):
+    form = {"type": "object", "required": ["note"], "properties": {"note": {"type": "string", "pattern": "^[A-Z]"}}}
+    run = room.start(workflow({"ask": {"type": "approval", "message": "Send it?", "form": form}}))
+    room.work()
+    page = tabs.open(f"/runs/{run}", alice)
+    page.get_by_label("note").fill("small")
+
+    page.get_by_role("button", name="Approve").click()
+
+    expect(page.locator(".answer .error")).to_be_visible()
+    expect(page.get_by_label("note")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("note")).to_have_value("small")
+    expect(page.locator(".toast")).to_have_count(0)
+    page.get_by_label("note").fill("Great")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#run-status")).to_have_text("Completed")
+
+
+def test_an_agent_outside_is_seen_at_work_with_its_progress(tabs, alice, room):
+    join(alice, "one")
+    claim(alice, "one")
+    run = room.start(workflow({"loud": {"type": "agent", "agent": "shouter", "input": {"text": "hello"}}}))
+    page = tabs.open(f"/runs/{run}", alice)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    room.work()
+    task = claim(alice, "one")
+
+    report(alice, "one", task, progress={"fraction": 0.4, "message": "half"})
+
+    expect(status(page, "loud")).to_have_class("box tone-running")
+    expect(status(page, "loud").locator(".note")).to_have_text("40 %: half")
+    expect(page.locator('[data-key="loud#1"] .figure')).to_have_text("40 %: half")
+    expect(page.locator("#run-banner")).to_contain_text("With one, 40 %: half.")
+    expect(page.locator("#fold-idle")).to_be_hidden()
+    finish(alice, "one", task, output={"text": "HELLO"})
+    room.work()
+    expect(page.locator("#run-status")).to_have_text("Completed")
+
+
+def test_a_node_that_comes_back_counts_no_try(tabs, alice, room):
+    join(alice, "one", heartbeat_interval=10)
+    pass_time(60, "one")
+    run = room.start(workflow({"loud": {"type": "agent", "agent": "shouter", "input": {"text": "hello"}}}))
+    page = tabs.open(f"/runs/{run}", alice)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+
+    room.work(most=1)
+
+    expect(status(page, "loud").locator(".note")).to_contain_text("back")
 
 
 def test_a_cut_is_shown_and_afterwards_nothing_is_missing(tabs, alice, room):

@@ -4,10 +4,13 @@ import pytest
 from django_scopes import scopes_disabled
 
 from apps.agents.models import AgentTask
+from apps.agents.services.sweep import sweep
 from apps.observability.models import LogLine
 from apps.observability.run_log import MOST_LINES
 from tests.agents.live import beat, claim, finish, join, pass_time, report
 from tests.engine.documents import workflow
+from tests.fixtures import signed_in
+from tests.workflows.test_models_in_runs import part
 
 SHOUTING = workflow({"loud": {"type": "agent", "agent": "shouter", "input": {"text": "hello"}}})
 
@@ -42,6 +45,45 @@ def test_progress_is_an_event_of_the_run(room, alice, run, task):
     assert (answer.status_code, answer.json()["state"]) == (200, "claimed")
     (event,) = room.events(run, "node.progress")
     assert (event.node, event.data) == ("loud", {"fraction": 0.4, "message": "half"})
+
+
+def test_the_page_of_the_run_shows_who_is_at_work_and_how_far(room, alice, bob, charlie, run, task):
+    report(alice, "one", task, progress={"fraction": 0.4, "message": "half"})
+
+    for actor in (alice, bob):
+        page = signed_in(actor).get(f"/runs/{run}").content.decode()
+        (row,) = signed_in(actor).get(f"/runs/{run}/state").json()["rows"]
+        assert "With one, 40 %: half." in part(actor, run, "head")
+        assert 'class="note" x="31" y="40">40 %: half<' in page
+        assert "for an agent" not in page
+        assert (row["status"], row["told"]) == ("running", "40 %: half")
+        assert [(one["kind"], one["outcome"]) for one in row["segments"]][-1] == ("run", "running")
+        assert "loud Running" in part(actor, run, "inspector?node=loud")
+        assert "loud 40 %: half" in part(actor, run, "history")
+    assert signed_in(charlie).get(f"/runs/{run}").status_code == 404
+
+
+def test_what_was_told_is_not_shown_of_who_takes_the_task_over(room, alice, run, task):
+    report(alice, "one", task, progress={"fraction": 0.4, "message": "half"})
+    join(alice, "two", heartbeat_interval=10)
+    pass_time(60, "one")
+    beat(alice, "two")
+    sweep()
+    assert "was lost. It waits for a process of the agent to take it." in part(alice, run, "head")
+    claim(alice, "two")
+
+    assert "was lost. With two." in part(alice, run, "head")
+    assert signed_in(alice).get(f"/runs/{run}/state").json()["rows"][0]["told"] == ""
+
+
+def test_the_time_at_an_agent_is_no_time_in_the_queue(room, alice, run, task):
+    finish(alice, "one", task, output="HELLO")
+    room.work()
+
+    (row,) = signed_in(alice).get(f"/runs/{run}/state").json()["rows"]
+
+    kinds = [(one["kind"], one["outcome"]) for one in row["segments"] if one["kind"] != "queue"]
+    assert kinds == [("run", "waiting"), ("run", "completed"), ("run", "completed")]
 
 
 def test_lines_stand_in_the_log_of_the_run(room, alice, run, task):

@@ -12,8 +12,10 @@ from apps.agents.sdk import Agent, BaseModel
 from apps.agents.services import delivery
 from apps.agents.store import figures
 from apps.agents.store.figures import BREAKER_FAILURES
-from apps.common.errors import Fatal, Retryable
+from apps.common.errors import Fatal, Invalid, Retryable
+from apps.workflows import selectors
 from apps.workflows.management.following import tree_lines
+from apps.workflows.models import Run
 from apps.workflows.nodes.base import Failed, NodeError
 from apps.workflows.serializers.history import sentence
 from apps.workflows.serializers.runs import started_run
@@ -233,13 +235,63 @@ def test_a_person_gives_the_answer_in_the_form_that_the_agent_would_have_given_i
         {"case": 7},
         "The agent 'aa_first' gives no answer: Too hard. What is it?",
     )
-    assert (list(question.form["properties"]), question.form["minProperties"]) == (["verdict"], 1)
+    assert (list(question.form["properties"]), question.form["required"]) == (["verdict"], ["verdict"])
 
     room.decide(run, "approve", {"verdict": "guilty"})
     room.work()
 
     assert (room.status(run), room.node_output(run, "ask")) == ("completed", {"verdict": "guilty"})
     assert degraded(room, run)["by"] == {"person": "user:ana"}
+
+
+def test_a_person_is_asked_for_the_text_and_not_for_what_it_took(room):
+    run = room.start(node("person", agent="assistant", model="large", input={"task": "Hm?"}))
+    room.work()
+
+    form = room.approval(run).form
+    with pytest.raises(Invalid) as refused:
+        room.decide(run, "approve", {"text": ""})
+
+    assert (list(form["properties"]), form["required"]) == (["text"], ["text"])
+    assert [error.pointer for error in refused.value.errors] == ["/data/text"]
+
+
+def test_a_person_is_asked_for_the_data_that_the_node_has_the_model_give(room):
+    wanted = {"type": "object", "required": ["mood"], "properties": {"mood": {"type": "string"}}}
+    asked = {"agent": "assistant", "model": "large", "config": {"output_schema": wanted}, "input": {"task": "Hm?"}}
+    run = room.start(node("person", **asked))
+    room.work()
+
+    room.decide(run, "approve", {"data": {"mood": "bad"}})
+    room.work()
+
+    assert room.node_output(run, "ask") == {"data": {"mood": "bad"}}
+
+
+def test_of_fields_that_an_agent_may_give_a_person_gives_at_least_one(room, alice):
+    class Free(Agent):
+        """Has nothing that it must give."""
+
+        name = "free"
+
+        class Output(BaseModel):
+            one: str = ""
+            other: int = 0
+
+        def exec(self, task, ctx):
+            raise BROKEN
+
+    try:
+        run = room.start(node("person", agent="free"))
+        room.work()
+        form = room.approval(run).form
+    finally:
+        registry.unregister("free")
+
+    assert (form["required"], form["minProperties"]) == ([], 1)
+    for where in (f"/approvals/{room.approval(run).pk}", f"/runs/{run}/approvals/{room.approval(run).pk}"):
+        refused = signed_in(alice).post(where, {"decision": "approve"}, headers={"HX-Request": "true"})
+        assert (refused.status_code, "Fill in at least one of these." in refused.content.decode()) == (422, True)
 
 
 def test_what_a_person_is_asked_is_the_workflows_to_say(room, judges):
@@ -452,6 +504,38 @@ def test_the_page_of_a_run_says_that_an_answer_is_degraded(room, judges, alice, 
     assert signed_in(charlie).get(f"/runs/{run}/head").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [(1, "So is b0."), (2, "So are b0 and b1."), (5, "b3 and b4."), (7, "So are b0, b1, b2, b3, b4 and 2 more.")],
+)
+def test_all_degraded_answers_of_a_run_are_named(room, judges, alice, more, named):
+    asked = node("other_agent")["nodes"]["ask"]
+    others = {f"b{number}": {**asked, "needs": f"b{number - 1}" if number else "ask"} for number in range(more)}
+    run = room.finish(workflow({"ask": asked, **others})).pk
+
+    assert named in part(alice, run, "head")
+
+
+def test_the_list_of_runs_marks_those_with_degraded_answers(
+    room, judges, calls, alice, bob, charlie, django_assert_max_num_queries
+):
+    run = room.finish(node("other_agent")).pk
+    room.finish(workflow({"ask": probe("ask", input={"degraded": {"degrade": 1}}, degrade=["cached"])}))
+    nodes = {**node("other_agent")["nodes"], "after": {"needs": "ask"}}
+    plain = {name: value for name, value in nodes["ask"].items() if name != "degrade"}
+    room.fork(room.finish(workflow(nodes)).pk, "after", definition=workflow({**nodes, "ask": plain}))
+    room.work()
+
+    for actor in (alice, bob):
+        shown = signed_in(actor).get("/runs").content.decode()
+        assert shown.count(">degraded<") == 3, "two runs, and the fork that took an answer over"
+    assert ">degraded<" not in signed_in(charlie).get("/runs").content.decode()
+    with room.scope():
+        every = list(Run.objects.values_list("pk", flat=True))
+        with django_assert_max_num_queries(1):
+            assert run in selectors.degraded_runs(every)
+
+
 def test_a_good_answer_is_not_called_degraded(room, judges, alice):
     run = room.finish(node("other_agent", agent="zz_second")).pk
 
@@ -474,6 +558,49 @@ def test_the_page_of_the_question_asks_for_an_answer_and_not_for_leave(room, jud
     owner.post(f"/approvals/{question.pk}", {"decision": "approve", "value:verdict": "fair"})
     room.work()
     assert room.node_output(run, "ask") == {"verdict": "fair"}
+
+
+def test_a_question_in_other_words_still_tells_that_the_agent_failed_and_why(room, judges, alice, bob, charlie):
+    own, plain = (room.start(node(step)) for step in ({"person": {"message": "Guilty?"}}, "person"))
+    room.work()
+    questions = {run: room.approval(run) for run in (own, plain)}
+    told = "The agent failed: Too hard."
+
+    for actor in (alice, bob):
+        assert told in text(signed_in(actor).get(f"/approvals/{questions[own].pk}"))
+        assert told in part(actor, own, "head")
+        assert told not in text(signed_in(actor).get(f"/approvals/{questions[plain].pk}")), "the question says it"
+        assert told not in part(actor, plain, "head")
+    assert signed_in(charlie).get(f"/approvals/{questions[own].pk}").status_code == 404
+
+
+def test_the_error_of_a_degraded_node_is_that_of_its_own_agent_and_then_of_its_steps(room, judges, alice):
+    run = room.start(node("cached", "person"))
+    room.work()
+    asked = part(alice, run, "inspector?node=ask&tab=output")
+    room.decide(run, "reject", comment="Ask a judge.")
+    room.work()
+    failed = part(alice, run, "inspector?node=ask&tab=output")
+
+    own, cached = "retryable Too hard.", "cached no_cached_answer This node has no earlier good answer to this input."
+    assert f"{own} {cached} Degraded: it goes on with a person." in asked
+    assert failed.index(own) < failed.index(cached) < failed.index("person_refused user:ana gives no answer: Ask a")
+    assert "it goes on with" not in failed
+
+
+def test_an_empty_answer_is_marked_at_its_field(room, judges, alice):
+    run = room.start(node("person"))
+    room.work()
+    question, owner = room.approval(run), signed_in(alice)
+
+    for where in (f"/approvals/{question.pk}", f"/runs/{run}/approvals/{question.pk}"):
+        sent = {"decision": "approve", "value:verdict": ""}
+        refused = owner.post(where, sent, headers={"HX-Request": "true"})
+        assert refused.status_code == 422
+        assert 'name="value:verdict"' in refused.content.decode()
+        assert 'aria-invalid="true"' in refused.content.decode()
+    assert refused["HX-Retarget"] == f"#fields-{question.pk}"
+    assert f'id="fields-{question.pk}"' in owner.get(f"/runs/{run}/head").content.decode()
 
 
 def test_answers_are_not_given_to_several_questions_at_once(room, judges, alice):

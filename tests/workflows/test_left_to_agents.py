@@ -11,10 +11,14 @@ from apps.agents.context import LocalContext
 from apps.agents.models import AgentFigures, AgentTask
 from apps.agents.services import remote_tasks
 from apps.agents.services.sweep import sweep, tidy
+from apps.workflows import selectors
+from apps.workflows.serializers.history import sentence
 from apps.workflows.services import acting, recovery
 from tests.agents.live import beat, claim, finish, join, pass_time, tasks
 from tests.engine.documents import workflow
+from tests.fixtures import signed_in
 from tests.integrations.servers import Answer, serving
+from tests.workflows.test_models_in_runs import part
 
 ECHO = {"type": "agent", "agent": "echo", "input": {"n": 1}}
 
@@ -137,6 +141,112 @@ def test_when_the_agent_dies_another_one_does_it(room, alice, one):
     room.work()
     assert room.output(run) == {"loud": "BY TWO"}
     assert finish(alice, "one", lost, output="BY ONE").status_code == 409
+
+
+def test_the_run_tells_which_process_was_lost_with_the_task_once(room, alice, one):
+    arrive(alice, "two")
+    run = left(room)
+    claim(alice, "one")
+    pass_time(60, "one")
+    beat(alice, "two")
+    sweep()
+    sweep()
+
+    waits = room.events(run, "node.waiting")
+
+    assert [event.data.get("lost") for event in waits] == [None, "one"]
+    assert sentence(waits[1]) == "waits for another process of the agent: one was lost while it had the task"
+
+
+def test_who_takes_over_before_anybody_looked_has_it_told_too(room, alice, one):
+    arrive(alice, "two")
+    run = left(room)
+    claim(alice, "one")
+    pass_time(60, "one")
+    beat(alice, "two")
+
+    assert claim(alice, "two") is not None
+
+    assert [event.data.get("lost") for event in room.events(run, "node.waiting")] == [None, "one"]
+
+
+def test_a_process_that_comes_again_under_its_name_was_lost_too(room, alice):
+    arrive(alice, "one", process="a")
+    run = left(room)
+    claim(alice, "one")
+
+    join(alice, "one", process="b")
+
+    assert [event.data.get("lost") for event in room.events(run, "node.waiting")] == [None, "one"]
+
+
+def test_a_task_that_an_agent_is_made_to_give_away_was_not_lost(room, alice, one):
+    run = left(room)
+    claim(alice, "one")
+
+    alice.client.post("/v1/agents/one/disable")
+
+    assert len(room.events(run, "node.waiting")) == 1
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Somebody is there for whatever is queued."""
+    monkeypatch.setattr(selectors, "has_living_workers", lambda: True)
+    monkeypatch.setattr(selectors, "missing_handlers", lambda _: [])
+
+
+def test_a_node_that_comes_back_is_not_said_to_be_tried_again(room, alice, one, workers):
+    run = left(room)
+    claim(alice, "one")
+    pass_time(60, "one")
+    sweep()
+    recovery.wake()
+    room.work(most=1)
+
+    page, head = signed_in(alice).get(f"/runs/{run}").content.decode(), part(alice, run, "head")
+
+    assert ">comes back<" in page
+    assert "try " not in page.split("Event history")[0]
+    assert "is there at the moment. The process that worked on it was lost" in head
+    assert "It comes back by itself" in head
+    assert "attempt" not in head
+
+
+def test_what_waited_and_came_back_is_one_attempt(room, alice, one):
+    run = left(room)
+    claim(alice, "one")
+    pass_time(60, "one")
+    sweep()
+    recovery.wake()
+    room.work(most=1)
+    beat(alice, "one")
+    finish(alice, "one", claim(alice, "one"), output="HELLO")
+    room.until_ended(run)
+    assert len(room.attempts(run, "loud")) > 2
+
+    shown = part(alice, run, "inspector?node=loud&tab=attempts")
+
+    assert "Attempts 1" in shown
+    assert "Attempt 1 Completed" in shown
+    assert "It waited once on the way. It came back once" in shown
+    assert "Attempt 2" not in shown
+
+
+def test_attempts_that_failed_stand_by_themselves(room, alice, one):
+    run = left(room, workflow({"loud": shouting(retry={"attempts": 2, "delay": 1})}))
+    finish(alice, "one", claim(alice, "one"), status="failed", error={"message": "Too hard.", "retryable": True})
+    room.work()
+    room.pass_time(5)
+    room.work()
+    finish(alice, "one", claim(alice, "one"), output="HELLO")
+    room.work()
+
+    shown = part(alice, run, "inspector?node=loud&tab=attempts")
+
+    assert "Attempts 2" in shown
+    assert "Attempt 1 Failed" in shown
+    assert "Attempt 2 Completed" in shown
 
 
 def test_when_nobody_is_left_to_fetch_it_people_see_that(room, alice, one):

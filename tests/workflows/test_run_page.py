@@ -185,6 +185,19 @@ def test_an_answer_that_does_not_fit_says_where(room, owner):
     assert room.status(run) == "waiting"
 
 
+def test_what_is_wrong_with_no_field_is_said_all_the_same(room, owner):
+    run = room.start(ASKING)
+    room.work()
+    where = f"/runs/{run}/approvals/{room.approval(run).pk}"
+
+    missing = owner.post(where, {"decision": "approve", "value:note": "no copies"}, headers=FRAGMENT)
+    unknown = owner.post(where, {"decision": "send_back"}, headers=FRAGMENT)
+
+    assert (missing.status_code, "Fill this in." in missing.content.decode()) == (422, True)
+    assert (unknown.status_code, unknown.get("HX-Retarget")) == (422, None)
+    assert "Say what should be different" in unknown.content.decode()
+
+
 def test_the_second_to_decide_is_told_who_was_first(room, owner, member):
     run = room.start(ASKING)
     room.work()

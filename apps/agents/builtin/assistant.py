@@ -1,6 +1,7 @@
 """The agent that asks a language model: instructions, a task, and tools the model may call."""
 
 from pydantic import AliasChoices, BaseModel, Field, JsonValue, field_validator
+from pydantic.config import JsonDict
 
 from apps.agents.context import Context
 from apps.agents.llm.loop import Task, answer
@@ -9,6 +10,8 @@ from apps.agents.llm.spec import AgentSpec, GivenTool, Limits, Memory, checked_s
 from apps.agents.memory.assistance import MemoryConfig
 from apps.agents.sdk import Agent
 from apps.common.json import JSON
+
+OWN: JsonDict = {"readOnly": True}  # what nobody is asked for who answers in its place
 
 
 def _is_none(value: object) -> bool:
@@ -62,14 +65,22 @@ class Assistant(Agent):
 
     class Output(BaseModel):
         text: str
-        model: str
-        is_demo: bool
-        turns: int
-        tokens: int
+        model: str = Field(json_schema_extra=OWN)
+        is_demo: bool = Field(json_schema_extra=OWN)
+        turns: int = Field(json_schema_extra=OWN)
+        tokens: int = Field(json_schema_extra=OWN)
         data: JsonValue = Field(
-            None, exclude_if=_is_none, description="The answer, where an `output_schema` asks for JSON."
+            None,
+            exclude_if=_is_none,
+            description="The answer, where an `output_schema` asks for JSON.",
+            json_schema_extra=OWN,
         )
-        route: str | None = Field(None, exclude_if=_is_none, description="What `data` says in its field of this name.")
+        route: str | None = Field(
+            None,
+            exclude_if=_is_none,
+            description="What `data` says in its field of this name.",
+            json_schema_extra=OWN,
+        )
 
     async def exec(self, task: Input, ctx: Context) -> Output:
         found = await answer(self.config.spec(), Task(task.task, texts_of(task.context)), ctx)

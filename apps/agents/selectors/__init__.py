@@ -17,6 +17,7 @@ from apps.agents.selectors.live import (
     held_tasks,
     instances,
     load_of,
+    open_tasks,
     spent_today,
     state_of,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "names",
     "newest_version",
     "newest_versions",
+    "open_tasks",
     "pin_of",
     "pinned",
     "prompt_version",

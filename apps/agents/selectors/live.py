@@ -90,6 +90,13 @@ def spent_today(names: Iterable[UUID]) -> dict[UUID, float]:
     return {row["instance"]: row["usd"] for row in rows}
 
 
+def open_tasks(run: UUID) -> dict[UUID, AgentTask]:
+    """Give the tasks of a run that agents outside have or may fetch, by node run, each with its process."""
+    is_open = Q(state=AgentTask.State.QUEUED) | Q(state=AgentTask.State.CLAIMED)
+    found = AgentTask.objects.filter(is_open, run_id=run).select_related("instance")
+    return {task.node_run_id: task for task in found.defer("input", "config", "output") if task.node_run_id}
+
+
 def decisions(key: str) -> list[AgentDecision]:
     """Give how an agent was chosen for each attempt of a visit, the latest first."""
     return list(AgentDecision.objects.filter(key=key).order_by("-pk"))

@@ -16,7 +16,7 @@ from django.utils.crypto import salted_hmac
 from apps.accounts.models import Organization
 from apps.agents.models import AgentInstance, AgentTask
 from apps.agents.models.live import SILENT_INTERVALS
-from apps.agents.services import publishing
+from apps.agents.services import news, publishing
 from apps.common.errors import Conflict
 
 log = structlog.get_logger(__name__)
@@ -125,9 +125,12 @@ def remove(instance: AgentInstance, *, by: str) -> None:
     publishing.withdraw(instance.organization_id, [instance.name])
 
 
+@transaction.atomic
 def release(tasks: QuerySet[AgentTask], *, lost: bool) -> int:
     """Offer claimed and reserved tasks to everybody who can do them; gives how many there were."""
     claimed = tasks.filter(state=TaskState.CLAIMED)
+    if lost:
+        _tell_lost(claimed)
     freed = claimed.update(
         state=TaskState.QUEUED,
         lost_count=F("lost_count") + int(lost),
@@ -136,6 +139,13 @@ def release(tasks: QuerySet[AgentTask], *, lost: bool) -> int:
         offered_until=None,
     )
     return freed + tasks.filter(state=TaskState.QUEUED).update(instance=None, offered_until=None)
+
+
+def _tell_lost(claimed: QuerySet[AgentTask]) -> None:
+    """Tell the nodes, each once: whoever else releases their tasks waits, and finds them released."""
+    held = claimed.select_for_update(no_key=True, of=("self",)).exclude(node_run_id=None)
+    found = held.values_list("node_run_id", "instance__name").order_by("pk")
+    news.tell_lost([(node_run, name or "") for node_run, name in found if node_run])
 
 
 def _set_mode(instance: AgentInstance, mode: str, by: str) -> AgentInstance:

@@ -1,6 +1,6 @@
 """How the nodes of runs hear of their tasks: the app that has them registers here who tells one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -26,6 +26,9 @@ class Nodes(Protocol):
     def wake(self, node_run: UUID) -> object:
         """Have it look what became of its task; harmless twice, and for nothing."""
 
+    def tell_lost(self, node_run: UUID, instance: str) -> object:
+        """Tell that the process which had its task is gone, and the task is offered to others."""
+
     def log(self, node_run: UUID, lines: Sequence[Line]) -> object:
         """Write to the log of its run, in the transaction that is open."""
 
@@ -46,6 +49,13 @@ def tell(task: AgentTask) -> None:
     if task.node_run_id is not None:
         for nodes in _nodes:
             transaction.on_commit(partial(nodes.wake, task.node_run_id), robust=True)
+
+
+def tell_lost(lost: Iterable[tuple[UUID, str]]) -> None:
+    """Tell nodes which processes were lost with their tasks, once that is committed."""
+    for nodes in _nodes:
+        for node_run, instance in lost:
+            transaction.on_commit(partial(nodes.tell_lost, node_run, instance), robust=True)
 
 
 def log(node_run: UUID, lines: Sequence[Line]) -> None:

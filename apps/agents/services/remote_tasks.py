@@ -138,6 +138,8 @@ def claim(instance: AgentInstance, *, task: UUID | None = None) -> AgentTask | N
     if taken is None:
         return None
     lost = int(taken.state == State.CLAIMED)
+    if lost and taken.node_run_id:
+        news.tell_lost([(taken.node_run_id, taken.instance.name if taken.instance else "")])
     lease = Now() + timedelta(seconds=SILENT_INTERVALS * current.interval)
     taken_by = {"state": State.CLAIMED, "instance": current, "lease_until": lease, "claimed_at": Now()}
     AgentTask.objects.filter(pk=taken.pk).update(

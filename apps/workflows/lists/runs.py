@@ -17,6 +17,7 @@ from apps.common.pagination import Page, page_of_rows
 from apps.common.selectors import FULL_LENGTH, find_by_id
 from apps.observability.selectors import usage
 from apps.observability.selectors.usage import Sums
+from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.lists.query import WORD, RunQuery
 from apps.workflows.models import NodeRun, Run, Workflow, WorkflowVersion
@@ -48,6 +49,7 @@ class Row:
     glimpse: str  # of its input
     trigger: str
     by: str
+    is_degraded: bool  # an answer is not that of the agent which should have given it
     spent: Sums | None  # on language models; None where it has asked none
 
     @property
@@ -112,10 +114,11 @@ def rows(runs: Iterable[Run]) -> list[Row]:
     """Give runs as the list shows them."""
     moment, found = now(), list(runs)
     spent = usage.of_runs(run.pk for run in found)
-    return [_row(run, moment, spent.get(run.pk)) for run in found]
+    degraded = selectors.degraded_runs([run.pk for run in found])
+    return [_row(run, moment, spent.get(run.pk), is_degraded=run.pk in degraded) for run in found]
 
 
-def _row(run: Run, moment: datetime, spent: Sums | None) -> Row:
+def _row(run: Run, moment: datetime, spent: Sums | None, *, is_degraded: bool) -> Row:
     error: Any = run.error if isinstance(run.error, dict) else {}
     began = run.started_at
     return Row(
@@ -131,6 +134,7 @@ def _row(run: Run, moment: datetime, spent: Sums | None) -> Row:
         glimpse=glimpse_of(getattr(run, "glimpse", "")),
         trigger=run.trigger,
         by=who(run.created_by),
+        is_degraded=is_degraded,
         spent=spent,
     )
 

@@ -194,7 +194,8 @@ def _waiting_note(visit: NodeRun, progress: dict[UUID | None, dict[str, Any]]) -
 
 def _retrying_note(visit: NodeRun, _progress: Any) -> str:
     wait = max(0.0, (visit.available_at - now()).total_seconds()) if visit.available_at else 0.0
-    return f"attempt {visit.attempt + 1} in {wait:.0f} s: {message_of(visit.error)}"
+    again = "comes back" if visit.state.get("deferrals") else f"attempt {visit.attempt + 1}"
+    return f"{again} in {wait:.0f} s: {message_of(visit.error)}"
 
 
 def _failed_note(visit: NodeRun, _progress: Any) -> str:

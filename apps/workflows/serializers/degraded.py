@@ -7,7 +7,9 @@ from pydantic import BaseModel
 
 from apps.workflows import selectors
 from apps.workflows.engine.degrading import in_words
-from apps.workflows.models import NodeRun, Run
+from apps.workflows.engine.states import NodeStatus
+from apps.workflows.models import Approval, NodeRun, Run
+from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.compiled import compiled_version
 
 
@@ -54,7 +56,15 @@ def degraded_nodes(run: Run) -> list[DegradedNode]:
     ]
 
 
-def in_a_sentence(degraded: Degraded) -> str:
+def passed_steps(node: NodeRun) -> list[PassedStep]:
+    """What gave no answer so far, or in the end: the node's own agent first, then its steps."""
+    details = node.error.get("details") if isinstance(node.error, dict) else None
+    ended = details.get("degraded") if isinstance(details, dict) else None
+    passed = ended if node.status == NodeStatus.FAILED else _facts(node.state).get("passed")
+    return [PassedStep.model_validate(one) for one in passed or ()]
+
+
+def in_a_sentence(degraded: Degraded, *, with_reason: bool = True) -> str:
     """Who answered instead of whom, and why."""
     who = in_words(degraded.step, degraded.name)
     by = degraded.by or {}
@@ -62,7 +72,15 @@ def in_a_sentence(degraded: Degraded) -> str:
     if degraded.step == "cached" and "run" in by:
         named = f"of the run {by['run']}"
     answer = "Degraded: answered by" if degraded.by is not None else "Degraded: it goes on with"
-    return f"{answer} {who}{f' ({named})' if named else ''}. Its own agent: {degraded.passed[0].message}"
+    reason = f" Its own agent: {degraded.passed[0].message}" if with_reason else ""
+    return f"{answer} {who}{f' ({named})' if named else ''}.{reason}"
+
+
+def failure_behind(approval: Approval) -> str:
+    """Why a person is asked for an agent's answer; nothing where none failed, or the question says so itself."""
+    degraded = degraded_of(approval.node_run) if is_for_answer(approval) else None
+    reason = degraded.passed[0].message if degraded else ""
+    return "" if reason in approval.message else f"The agent failed: {reason}"
 
 
 def in_sentences(run: Run) -> dict[str, str]:

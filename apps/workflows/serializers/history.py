@@ -9,6 +9,14 @@ from apps.workflows.models import RunEvent
 
 Facts = Mapping[str, Any]
 
+
+def report_in_words(report: Facts) -> str:
+    """Write a report in one line, as static/js/run_model.js does: 40 %: half."""
+    fraction, message = report.get("fraction"), str(report.get("message") or "")
+    parts = [f"{fraction * 100:.0f} %"] if isinstance(fraction, int | float) else []
+    return ": ".join([*parts, message] if message else parts)
+
+
 # What is not here tells people nothing that another event does not.
 _SENTENCES: dict[str, Callable[[Facts], str]] = {
     "run.started": lambda _: "The run started",
@@ -18,7 +26,7 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     "run.failed": lambda facts: f"The run failed: {_message(facts)}",
     "run.cancelled": lambda facts: f"Cancelled by {facts.get('by')}",
     "node.started": lambda facts: "started" if facts.get("attempt", 1) == 1 else f"started, attempt {facts['attempt']}",
-    "node.progress": lambda facts: str(facts.get("message", "")),
+    "node.progress": report_in_words,
     "llm.called": lambda facts: f"asked {facts.get('model')}: {_took(facts)}",
     "tool.called": lambda facts: f"called {facts.get('tool')}: {_ended(facts)}",
     "node.waiting": lambda facts: f"waits for {_waited_for(facts)}",
@@ -95,6 +103,8 @@ def _message(facts: Facts) -> str:
 
 
 def _waited_for(facts: Facts) -> str:
+    if "lost" in facts:
+        return f"another process of the agent: {facts['lost'] or 'the one'} was lost while it had the task"
     names = {"approval": "a person's decision", "child": "another run", "items": "its items", "event": "an event"}
     names["agent"] = "an agent outside"
     waited = facts.get("waits_for")

@@ -1,11 +1,13 @@
 """Deciding what a run asks people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from apps.common.errors import Conflict, ErrorItem, Invalid, PermissionDenied
-from apps.common.json import JSON
+from apps.common.json import JSON, pointer_to
+from apps.common.schema_parts import properties, required
 from apps.workflows.engine import schemas
 from apps.workflows.engine.compiler import Compiled
 from apps.workflows.engine.errors import LoopLimitError
@@ -122,14 +124,25 @@ def check_form(approval: Approval, decision: str, data: dict[str, JSON]) -> None
     """Raise Invalid, with every fault at its field, where an approval does not come with what the form asks for."""
     if approval.form is None or decision != "approve":
         return
-    issues = schemas.check(data, approval.form, "/data")
-    if issues:
-        items = [ErrorItem(issue.pointer, issue.code, issue.message, issue.fix) for issue in issues]
+    faults = list(_faults(data, approval.form))
+    if faults:
         raise Invalid(
-            f"The data does not fit the form. {issues[0].pointer}: {issues[0].message}",
+            f"The data does not fit the form. {faults[0].pointer}: {faults[0].message}",
             code="invalid_form",
-            errors=items,
+            errors=faults,
         )
+
+
+def _faults(data: dict[str, JSON], form: dict[str, Any]) -> Iterator[ErrorItem]:
+    """What is wrong, at fields: what is missing at each that was left out, and that all are empty at the first one."""
+    for name in sorted(required(form) - data.keys()):
+        yield ErrorItem(pointer_to("data", name), "required", "Fill this in.")
+    for issue in schemas.check(data, form, "/data"):
+        if issue.pointer != "/data" or issue.code not in ("required", "minProperties"):
+            yield ErrorItem(issue.pointer, issue.code, issue.message, issue.fix)
+        elif issue.code == "minProperties":
+            first = next(iter(properties(form, form)), "")
+            yield ErrorItem(pointer_to("data", first), issue.code, "Fill in at least one of these.")
 
 
 def _after_answer(compiled: Compiled, approval: Approval, decision: str) -> list[Following]:

@@ -19,6 +19,7 @@ from apps.common.errors import BadRequest, Conflict, DomainError, Invalid
 from apps.common.schema_forms import Field, fields_of, read_value, without_prefix
 from apps.workflows import selectors
 from apps.workflows.models import Approval
+from apps.workflows.serializers.degraded import failure_behind
 from apps.workflows.services import approvals
 
 MOST = 50  # questions on a page
@@ -186,6 +187,7 @@ def _detail(request: PageRequest, approval: Approval, refused: Invalid | Conflic
         "may_decide": request.access.can(Capability.RUN) and approvals.may_decide(approval, request.user.username),
         "on_timeout": "that is no answer" if is_answer else ON_TIMEOUT[approval.on_timeout],
         "is_answer": is_answer,
+        "failure": failure_behind(approval),
         "step_behind": approvals.step_behind(approval) if is_answer else "",
         "approve_title": "Send this answer?" if is_answer else "Approve?",
         "reject_title": "Give no answer?" if is_answer else "Reject?",

@@ -1,5 +1,6 @@
 """What people do with a run from its page; each act is the service that the API calls."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +16,15 @@ from apps.common import json
 from apps.common.errors import BadRequest, DomainError, ErrorItem, Invalid, NotFound
 from apps.common.json import JSON
 from apps.common.money import micro_of, usd
+from apps.common.schema_forms import Field
 from apps.observability.forms import AllowForm
 from apps.workflows import selectors
-from apps.workflows.models import Run
+from apps.workflows.models import Approval, Run
 from apps.workflows.services import approvals, budget_pauses, forks, pins, queue_limit, runs, signals, unknown_effects
 from apps.workflows.services.compiled import compiled_version
 from apps.workflows.services.repeated_effects import repeated_by_fork
 from apps.workflows.store.values import read_value
-from apps.workflows.views.approvals import read_decision
+from apps.workflows.views.approvals import fields, read_decision
 
 LONGEST_COMMENT = 5000
 ACTS = {
@@ -53,8 +55,14 @@ def decide(request: PageRequest, ref: str, approval: UUID) -> HttpResponse:
     asked = selectors.find_approval(str(approval))
     if asked.run_id != run.pk:
         raise NotFound("The run has no such question.", code="approval_not_found")
-    given = read_decision(request, asked)
-    approvals.decide_approval(asked, **given, by=request.access.actor)
+    try:
+        given = read_decision(request, asked)
+        approvals.decide_approval(asked, **given, by=request.access.actor)
+    except Invalid as refused:
+        shown = fields(request, asked, refused)
+        if not is_fragment(request) or not any(field.errors for field in shown):
+            raise
+        return _marked(request, asked, shown, refused)
     return _done(request, run, f"{approvals.DECISIONS[given['decision']].label}.")
 
 
@@ -159,6 +167,13 @@ def _done(request: PageRequest, run: Run, said: str) -> HttpResponse:
         return HttpResponseRedirect(reverse("run", args=[run.pk]))
     told = json.dumps({"toast": {"text": said}, "run-changed": {}}).decode()
     return HttpResponse(status=204, headers={"HX-Trigger": told})
+
+
+def _marked(request: PageRequest, asked: Approval, shown: Sequence[Field], refused: Invalid) -> HttpResponse:
+    """The fields of a question as they were sent, with what is wrong at each."""
+    answer = render(request, "components/schema_form.html", {"fields": shown}, status=refused.status)
+    answer["HX-Retarget"], answer["HX-Reswap"] = f"#fields-{asked.pk}", "innerHTML"
+    return answer
 
 
 def _go(request: PageRequest, where: str) -> HttpResponse:

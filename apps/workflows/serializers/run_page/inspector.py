@@ -1,9 +1,12 @@
 """What the inspector shows of a run, a visit of a node, or an item of a map: tabs, and what the open one holds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -17,10 +20,10 @@ from apps.workflows import selectors
 from apps.workflows.engine.states import RUN_ENDED, RunStatus
 from apps.workflows.models import Attempt, Effect, JournalEntry, NodeRun, Run, Worker
 from apps.workflows.serializers.agent_versions import versions_in
-from apps.workflows.serializers.degraded import degraded_of, in_a_sentence
+from apps.workflows.serializers.degraded import PassedStep, degraded_of, in_a_sentence, passed_steps
 from apps.workflows.serializers.run_page.conversation import conversation_of
 from apps.workflows.serializers.run_page.picture import kind_of
-from apps.workflows.serializers.run_page.rows import titled
+from apps.workflows.serializers.run_page.rows import shown_status, titled
 from apps.workflows.serializers.run_page.sentence import advice_on
 from apps.workflows.serializers.runs import context_of
 from apps.workflows.services.compiled import compiled_version
@@ -29,6 +32,7 @@ from apps.workflows.store.values import read_value
 MOST_CHARACTERS = 100_000  # of a value on the page; the rest is in the download
 MOST_LINES = 200  # of a log
 ITEMS_PER_PAGE = 100
+GOES_ON = frozenset({Attempt.Outcome.WAITING, Attempt.Outcome.DEFERRED})  # in the next attempt, as the same try
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,27 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """An attempt as people read it."""
+    """A try as people read it: one attempt, or several that waited in between and went on where they were."""
 
     number: int
-    attempt: Attempt
-    worker: str
+    attempts: Sequence[Attempt]
+    worker: str  # of the last one
     error: str
+
+    @property
+    def attempt(self) -> Attempt:
+        """Give the last of its attempts, whose outcome is its own."""
+        return self.attempts[-1]
+
+    @property
+    def began(self) -> datetime:
+        """Give when its first attempt began."""
+        return self.attempts[0].started_at
+
+    @property
+    def pauses(self) -> Mapping[str, int]:
+        """Give how often it waited, and how often it came back for somebody who was not there, where it went on."""
+        return Counter(one.outcome for one in self.attempts[:-1])
 
     @property
     def status(self) -> str:
@@ -93,7 +112,7 @@ class Try:
     def took(self) -> float | None:
         """Give its seconds."""
         ended = self.attempt.ended_at
-        return (ended - self.attempt.started_at).total_seconds() if ended else None
+        return (ended - self.began).total_seconds() if ended else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +193,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
     kept = Selection(found.node, found.visit if selection.visit else 0, found.index, selection.tab, selection.page)
     path = f"nodes.{found.node}.output" if found.node.isidentifier() else f"nodes['{found.node}'].output"
     path += f"[{found.index}]" if found.index >= 0 else ""
-    tries, effects, steps = list(found.attempts.all()), _effects(run, found), _steps(found)
+    tries, effects, steps = _folded(found.attempts.all()), _effects(run, found), _steps(found)
     chosen, worked = _choices(found), versions_in(run.organization_id, found.journal.all())
     items = NodeRun.objects.filter(parent=found).order_by("index") if found.index < 0 else NodeRun.objects.none()
     result = "Error" if found.error and found.output is None and found.status != "completed" else "Output"
@@ -211,7 +230,7 @@ def _of_node(run: Run, selection: Selection, found: NodeRun) -> Inspected:
         selection=Selection(found.node, found.visit, found.index, tab),
         title=titled(found.node, spec, found.visit, found.index),
         kind=kind_of(spec) if spec else "",
-        status=found.status,
+        status=shown_status(found),
         note=f"{found.attempt}" if found.status == "retrying" else "",
         tabs=_tabs(kept, tabs, tab),
         part=_part(tab),
@@ -254,6 +273,7 @@ class Output:
     is_over: bool
     advice: str = ""  # what to do about the error, where it ended the run
     degraded: str = ""  # which step of `degrade` gave it, or is under way
+    passed: Sequence[PassedStep] = ()  # steps that gave no answer either, behind the error of the node's own agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,15 +302,26 @@ class ItemsPage:
 
 def _node_output(run: Run, selection: Selection, found: NodeRun, path: str) -> Output:
     shown = _value(run, selection, "output", read_value(run.organization_id, found.output), path)
-    error = found.error if isinstance(found.error, dict) and found.status != "completed" else None
+    error, passed = _failure(found)
     degraded = degraded_of(found)
     return Output(
         shown if found.output is not None else None,
         error,
         found.finished_at is not None,
         _advice(run, error),
-        in_a_sentence(degraded) if degraded and not error else "",
+        in_a_sentence(degraded, with_reason=error is None) if degraded and found.status != "failed" else "",
+        passed,
     )
+
+
+def _failure(found: NodeRun) -> tuple[Mapping[str, Any] | None, Sequence[PassedStep]]:
+    """The error of a node; where it came to its `degrade` that of its own agent, and what its steps came to."""
+    if not isinstance(found.error, dict) or found.status == "completed":
+        return None, ()
+    passed = passed_steps(found)
+    if not passed:
+        return found.error, ()
+    return {"code": passed[0].code, "message": passed[0].message}, passed[1:]
 
 
 def _output(run: Run, selection: Selection, text: str | None, path: str) -> Output:
@@ -374,12 +405,28 @@ def _log(run: Run, selection: Selection, found: NodeRun | None = None) -> Log:
     )
 
 
-def _tries(tries: Sequence[Attempt]) -> list[Try]:
-    names = dict(Worker.objects.filter(pk__in={one.worker for one in tries}).values_list("pk", "name"))
+def _folded(attempts: Iterable[Attempt]) -> list[list[Attempt]]:
+    """The attempts of each try: what waited, or came back later, went on in the attempt after it."""
+    tries: list[list[Attempt]] = []
+    for one in attempts:
+        if tries and tries[-1][-1].outcome in GOES_ON:
+            tries[-1].append(one)
+        else:
+            tries.append([one])
+    return tries
+
+
+def _tries(tries: Sequence[Sequence[Attempt]]) -> list[Try]:
+    workers = {attempts[-1].worker for attempts in tries}
+    names = dict(Worker.objects.filter(pk__in=workers).values_list("pk", "name"))
     return [
-        Try(number, one, names.get(one.worker, str(one.worker)[:8]), _message(one.error))
-        for number, one in enumerate(tries, start=1)
+        Try(number, attempts, _worker(names, attempts[-1]), _message(attempts[-1].error))
+        for number, attempts in enumerate(tries, start=1)
     ]
+
+
+def _worker(names: Mapping[UUID, str], attempt: Attempt) -> str:
+    return names.get(attempt.worker, str(attempt.worker)[:8])
 
 
 def _message(error: Any) -> str:

@@ -4,16 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from apps.common.templatetags.ui import look_of
+from apps.workflows import selectors
 from apps.workflows.engine.retry import RetryPolicy
 from apps.workflows.engine.spec import Node
 from apps.workflows.models import Attempt, NodeRun, Run
 from apps.workflows.nodes.registry import type_of
+from apps.workflows.serializers.history import report_in_words
 from apps.workflows.services.compiled import compiled_version
 
 DRAWN = 200  # rows in the page itself; beyond them a script draws those that are looked at
 LEAST_WIDTH = 0.4  # percent; the script makes it two pixels, however wide the page is
+ROOM = 14  # letters at the end of a row
 _NICE = (1, 2, 5)
 _WAITS = frozenset({"approval", "wait", "map", "workflow"})  # types whose time is that of others
 _TONES = {
@@ -60,6 +64,8 @@ class Row:
     lost: int
     due: int | None
     took: int | None
+    told: str = ""  # how far whoever works on it says to be
+    deferred: bool = False  # nothing failed: it comes back for somebody or some room that was not there
     degraded: bool = False  # its answer is one of a step of `degrade`
     segments: list[Segment] = field(default_factory=list)
     items: Items | None = None
@@ -99,7 +105,23 @@ class DrawnRow:
 def rows_of(run: Run, visits: Sequence[NodeRun], counts: Mapping[tuple[str, int], Mapping[str, int]]) -> list[Row]:
     """Give the rows of a run."""
     specs = compiled_version(run.version_id).definition.nodes
-    return [_row(run, visit, specs.get(visit.node), counts.get((visit.node, visit.visit))) for visit in visits]
+    told = told_of(run, visits)
+    return [
+        _row(run, visit, specs.get(visit.node), counts.get((visit.node, visit.visit)), told.get(visit.pk, ""))
+        for visit in visits
+    ]
+
+
+def told_of(run: Run, visits: Sequence[NodeRun]) -> dict[UUID, str]:
+    """Give what those who work on visits just now have told last of how far they are."""
+    at_work = [visit.pk for visit in visits if shown_status(visit) == "running"]
+    reports = selectors.progress_of(run, at_work) if at_work and not run.finished_at else {}
+    return {node_run: report_in_words(report) for node_run, report in reports.items()}
+
+
+def shown_status(visit: NodeRun) -> str:
+    """Give the status whose look a visit has: with an agent outside the work goes on."""
+    return "running" if visit.status == "waiting" and visit.waiting_for == "agent" else visit.status
 
 
 def horizon(run: Run, rows: Iterable[Row], now: datetime) -> int:
@@ -130,6 +152,11 @@ def since(run: Run, moment: datetime) -> int:
     return max(0, round((moment - run.created_at).total_seconds() * 1000))
 
 
+def is_deferred(visit: NodeRun) -> bool:
+    """Tell whether a visit that is to be tried again has failed at nothing."""
+    return visit.status == "retrying" and bool(visit.state.get("deferrals"))
+
+
 def most_attempts(spec: Node | None) -> int:
     """Give how often a node is tried in all."""
     return (spec.retry.policy() if spec and spec.retry else RetryPolicy()).attempts
@@ -141,15 +168,20 @@ def note_of(row: Row) -> str:
         failed = f", {row.items.failed} failed" if row.items.failed else ""
         return f"{row.items.done}/{row.items.total} items{failed}"
     if row.status == "retrying":
-        return f"try {row.attempt + 1}/{row.attempts}"
+        return "comes back" if row.deferred else f"try {row.attempt + 1}/{row.attempts}"
     if row.status == "waiting":
-        others = {"approval": "a person", "event": "an event", "child": "a run", "agent": "an agent"}
+        others = {"approval": "a person", "event": "an event", "child": "a run"}
         return f"for {others[row.waits_for]}" if row.waits_for in others else "waiting"
     if row.degraded:
         return "degraded"
     if row.took is not None:
         return short_duration(row.took)
-    return row.status
+    return clipped(row.told) if row.status == "running" and row.told else row.status
+
+
+def clipped(words: str) -> str:
+    """Cut words to what the end of a row has room for."""
+    return words if len(words) <= ROOM else f"{words[: ROOM - 1].rstrip()}…"
 
 
 def short_duration(milliseconds: int) -> str:
@@ -164,7 +196,7 @@ def short_duration(milliseconds: int) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
-def _row(run: Run, visit: NodeRun, spec: Node | None, counts: Mapping[str, int] | None) -> Row:
+def _row(run: Run, visit: NodeRun, spec: Node | None, counts: Mapping[str, int] | None, told: str) -> Row:
     kind = type_of(visit.handler)
     ended = visit.finished_at
     return Row(
@@ -173,13 +205,15 @@ def _row(run: Run, visit: NodeRun, spec: Node | None, counts: Mapping[str, int] 
         visit=visit.visit,
         title=titled(visit.node, spec, visit.visit),
         kind=kind,
-        status=visit.status,
+        status=shown_status(visit),
         waits_for=visit.waiting_for,
         attempt=visit.attempt,
         attempts=most_attempts(spec),
         lost=visit.lost_count,
         due=since(run, visit.available_at) if visit.available_at and visit.status in ("retrying", "waiting") else None,
         took=round((ended - visit.started_at).total_seconds() * 1000) if ended and visit.started_at else None,
+        told=told,
+        deferred=is_deferred(visit),
         degraded=visit.status == "completed" and "degraded" in visit.state,
         segments=list(_segments(run, visit)),
         items=_items(counts) if kind == "map" and counts else None,
@@ -203,16 +237,28 @@ def _segments(run: Run, visit: NodeRun) -> Iterable[Segment]:
     if not attempts:
         yield from _without_attempts(run, visit, queued)
         return
+    before = ""
     for attempt in attempts:
         start = since(run, attempt.started_at)
         if start > queued:
-            yield Segment("queue", queued, start)
+            yield _between(visit, before, attempt, queued, start)
         yield _tried(run, attempt, start)
         queued = since(run, attempt.ended_at) if attempt.ended_at else start
+        before = attempt.outcome
     if visit.status in ("retrying", "queued"):
         yield Segment("queue", queued, None)
+    elif shown_status(visit) == "running" and visit.status == "waiting":
+        yield Segment("run", queued, None, "running")
     elif visit.status == "waiting":
         yield Segment("wait", queued, None, "waiting")
+
+
+def _between(visit: NodeRun, before: str, attempt: Attempt, start: int, end: int) -> Segment:
+    """The time until an attempt: in the queue, or while an agent outside worked, of which the attempt tells the end."""
+    if before != "waiting" or "task" not in visit.state:
+        return Segment("queue", start, end)
+    outcome = {"deferred": "lost", "": "completed"}.get(attempt.outcome, attempt.outcome)
+    return Segment("run", start, end, outcome)
 
 
 def _tried(run: Run, attempt: Attempt, start: int) -> Segment:

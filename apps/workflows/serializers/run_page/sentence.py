@@ -4,17 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.agents import selectors as agents
 from apps.common.schema_forms import Field, fields_of
 from apps.workflows import selectors
 from apps.workflows.engine.states import CLAIMABLE, RUN_ENDED, RunStatus
 from apps.workflows.models import Approval, Effect, NodeRun, Run
-from apps.workflows.serializers.degraded import degraded_nodes, in_a_sentence
+from apps.workflows.serializers.degraded import DegradedNode, degraded_nodes, failure_behind, in_a_sentence
 from apps.workflows.serializers.run_page.held_parts import held_part
-from apps.workflows.serializers.run_page.rows import most_attempts, titled
+from apps.workflows.serializers.run_page.rows import is_deferred, most_attempts, titled, told_of
 from apps.workflows.services.approvals import is_for_answer
 from apps.workflows.services.budget_pauses import account_waited_for, reason_of
 from apps.workflows.services.compiled import compiled_version
 
+MOST_NAMES = 5  # of answers that are degraded too
 MOST_LETTERS = 400  # of what the other side said
 
 # What helps with the failures that have a known way out; for others it is to mend the cause and retry.
@@ -52,6 +54,7 @@ class Sentence:
     payload: Sequence[tuple[str, Any, bool]] = field(default_factory=tuple)  # name, value, whether it is read as text
     then: str = ""  # what becomes of it when its time is over
     is_answer: bool = False  # what is asked for is not leave to go on, but what an agent could not say
+    failure: str = ""  # of the agent whose answer that is, where the question does not tell it
     more: int = 0  # questions that wait beside this one
     event: str = ""  # that a node waits for
     lacks_money: bool = False  # a budget has paused the run
@@ -135,6 +138,7 @@ def _asked(run: Run) -> Sentence | None:
         payload=list(_payload(asked.payload)),
         fields=fields_of(asked.form) if asked.form else (),
         is_answer=is_for_answer(asked),
+        failure=failure_behind(asked),
         more=len(questions) - 1,
     )
 
@@ -184,9 +188,18 @@ def _retrying(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
     spec = compiled_version(run.version_id).definition.nodes.get(visit.node)
     error: Mapping[str, Any] = visit.error if isinstance(visit.error, dict) else {}
     said = _shortened(str(error.get("message", "It failed.")))
-    text = f"{said} Trying again by itself: attempt {visit.attempt + 1} of {most_attempts(spec)}"
+    again = "It comes back by itself"
+    if not is_deferred(visit):
+        again = f"Trying again by itself: attempt {visit.attempt + 1} of {most_attempts(spec)}"
+    text = f"{said} {_lost(run, visit)}{again}"
     title = _title(run, visit)
     return Sentence("retrying", "refresh-cw", title, text, visit.node, visit.visit, due=_epoch(visit.available_at))
+
+
+def _lost(run: Run, visit: NodeRun) -> str:
+    """That a process of an agent outside was lost with the task of a visit."""
+    task = agents.open_tasks(run.pk).get(visit.pk) if "task" in visit.state else None
+    return "The process that worked on it was lost, and its task goes to another. " if task and task.lost_count else ""
 
 
 def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
@@ -205,7 +218,20 @@ def _awaiting(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
             title, child = _title(run, visit), str(visit.state["child"])
             text = "Another run does this part."
             return Sentence("running", "workflow", title, text, visit.node, visit.visit, child=child)
-    return None
+    return _outside(run, [visit for visit in waiting if visit.waiting_for == "agent"])
+
+
+def _outside(run: Run, visits: Sequence[NodeRun]) -> Sentence | None:
+    """An agent outside has the task of a visit, or is to fetch it."""
+    if not visits:
+        return None
+    visit, tasks = visits[0], agents.open_tasks(run.pk)
+    task, told = tasks.get(visit.pk), told_of(run, [visit]).get(visit.pk, "")
+    process = task.instance.name if task and task.instance and task.state == task.State.CLAIMED else ""
+    at_work = f"With {process}{f', {told}' if told else ''}."
+    text = at_work if process else "It waits for a process of the agent to take it."
+    lost = "The process that worked on it before was lost. " if task and task.lost_count else ""
+    return Sentence("running", "bot", _title(run, visit), f"{lost}{text}", visit.node, visit.visit)
 
 
 def _degraded(run: Run) -> Sentence | None:
@@ -213,13 +239,25 @@ def _degraded(run: Run) -> Sentence | None:
     found = degraded_nodes(run)
     if not found:
         return None
-    first, others = found[0], len(found) - 1
-    spec = compiled_version(run.version_id).definition.nodes.get(first.node)
-    title = titled(first.node, spec, first.visit, -1 if first.index is None else first.index)
-    beside = f" So are {others} other answers." if others > 1 else " So is another answer." if others else ""
+    first, *others = found
+    beside = f" {_likewise([_answer(run, one) for one in others])}" if others else ""
     child = (first.by or {}).get("run", "")
     text = f"{in_a_sentence(first)}{beside}"
-    return Sentence("retrying", "triangle-alert", title, text, first.node, first.visit, child=child)
+    return Sentence("retrying", "triangle-alert", _answer(run, first), text, first.node, first.visit, child=child)
+
+
+def _answer(run: Run, one: DegradedNode) -> str:
+    spec = compiled_version(run.version_id).definition.nodes.get(one.node)
+    return titled(one.node, spec, one.visit, -1 if one.index is None else one.index)
+
+
+def _likewise(names: Sequence[str]) -> str:
+    """Name what is degraded too: the first ones, and how many more there are."""
+    if len(names) == 1:
+        return f"So is {names[0]}."
+    shown = names[:MOST_NAMES] if len(names) > MOST_NAMES else names[:-1]
+    last = f"{len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else names[-1]
+    return f"So are {', '.join(shown)} and {last}."
 
 
 def _title(run: Run, visit: NodeRun) -> str:
