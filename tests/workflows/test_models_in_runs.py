@@ -115,8 +115,10 @@ def test_a_price_that_nobody_knows_is_said_to_be_unknown(room: EngineRoom, smart
 
     assert alice.client.get("/v1/runs").json()["items"][0]["unpriced_calls"] == 1
     assert alice.client.get(f"/v1/runs/{run.pk}?fields=unpriced_calls").json() == {"unpriced_calls": 1}
-    assert "price unknown" in part(alice, run.pk, "inspector?node=ask&tab=model")
-    assert "+ ?" in part(alice, run.pk, "head")
+    tab = part(alice, run.pk, "inspector?node=ask&tab=model")
+    assert "price unknown" in tab
+    assert "$0.00" not in tab
+    assert "price unknown" in part(alice, run.pk, "head")
 
 
 def test_models_that_were_passed_over_and_calls_without_an_answer_are_shown(
