@@ -265,6 +265,11 @@ def test_cost_is_summed_up_for_a_time(organization: Organization, said: Any) -> 
         ["total", "$1.25005", "2"],
     ]
     assert json.loads(said("cost", "report", "--since", "4w", "--json"))["total"]["calls"] == 3
+    spent.call(organization, model="gone", outcome="lost")
+    for _ in range(2):
+        spent.call(organization, model="gone", outcome="failed")
+    assert said("cost", "report", "--since", "7d").splitlines()[0].split()[-2:] == ["FAILED", "LOST"]
+    assert said("cost", "report", "--since", "7d").splitlines()[-1].split()[-2:] == ["2", "1"]
     with pytest.raises(CommandError, match="such as 7d"):
         said("cost", "report", "--since", "soon")
 

@@ -261,6 +261,25 @@ def test_a_server_that_is_not_there_is_told(desk: Desk) -> None:
     assert refused.value.code == "connection_failed"
 
 
+def test_a_connection_that_is_refused_has_failed_and_one_that_breaks_off_is_lost(
+    desk: Desk, server: ChatServer
+) -> None:
+    with chatting() as gone:
+        away = desk.provider(gone, name="away")
+    desk.setting(away, "away")
+    desk.setting(desk.provider(server))
+    server.answer = lambda _: Answer("one two three", cut_after=1)
+
+    for name in ("away", "smart"):
+        with pytest.raises(Retryable):
+            desk.ask(name)
+
+    assert {(one.model, one.outcome, one.error) for one in desk.usage()} == {
+        ("away", "failed", "connection_failed"),
+        ("smart", "lost", "connection_failed"),
+    }
+
+
 def test_an_address_that_is_not_public_is_not_asked(desk: Desk, server: ChatServer, settings: Any) -> None:
     desk.setting(desk.provider(server))
     settings.ORCHESTRA_EGRESS_ALLOW = frozenset()

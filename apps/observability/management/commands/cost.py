@@ -10,7 +10,7 @@ from apps.observability.selectors import usage
 from apps.observability.selectors.usage import Sums
 from apps.observability.serializers.usage import group_json, sums_json
 
-FIGURES = ("cost", "calls", "in", "out", "failed")
+FIGURES = ("cost", "calls", "in", "out", "failed", "lost")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -49,5 +49,6 @@ def _row(group: str, sums: Sums) -> dict[str, Any]:
         "calls": f"{sums.calls:,}",
         "in": f"{sums.input_tokens:,}",
         "out": f"{sums.output_tokens:,}",
-        "failed": sums.failed + sums.lost,
+        "failed": sums.failed,
+        "lost": sums.lost,
     }
