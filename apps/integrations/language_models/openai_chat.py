@@ -198,6 +198,7 @@ class Reading:
             self.texts.append(str(text))
             self.hear(str(text))
         for place, call in enumerate(said.get("tool_calls") or ()):
+            self.hear("")
             known = self.calls.setdefault(int(call.get("index", place)), {"id": "", "name": "", "arguments": ""})
             function = call.get("function") or {}
             known["id"] = call.get("id") or known["id"]
