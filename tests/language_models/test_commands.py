@@ -268,6 +268,8 @@ def test_cost_is_summed_up_for_a_time(organization: Organization, said: Any) -> 
     spent.call(organization, model="gone", outcome="lost")
     for _ in range(2):
         spent.call(organization, model="gone", outcome="failed")
+    spent.call(organization, model="free", is_priced=False, cost=0)
+    assert "free   price unknown" in said("cost", "report", "--since", "7d")
     assert said("cost", "report", "--since", "7d").splitlines()[0].split()[-2:] == ["FAILED", "LOST"]
     assert said("cost", "report", "--since", "7d").splitlines()[-1].split()[-2:] == ["2", "1"]
     with pytest.raises(CommandError, match="such as 7d"):

@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.common.clock import now
 from apps.common.commands import OrchestraCommand, argument, subcommand
-from apps.common.money import usd
+from apps.common.money import cost_text
 from apps.observability.selectors import usage
 from apps.observability.selectors.usage import Sums
 from apps.observability.serializers.usage import group_json, sums_json
@@ -45,7 +45,7 @@ class Command(OrchestraCommand):
 def _row(group: str, sums: Sums) -> dict[str, Any]:
     return {
         "group": group,
-        "cost": f"${usd(sums.cost_micro_usd)}",
+        "cost": cost_text(sums.cost_micro_usd, sums.unpriced),
         "calls": f"{sums.calls:,}",
         "in": f"{sums.input_tokens:,}",
         "out": f"{sums.output_tokens:,}",
