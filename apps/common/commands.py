@@ -252,7 +252,8 @@ class OrchestraCommand(BaseCommand):
         detail = error.detail if isinstance(error, DomainError) else str(error).strip().partition("\n")[0]
         self.note(f"Error: {detail}")
         for item in getattr(error, "errors", ()):
-            self.note(f"  {item.pointer or '/'}: {item.message}{f' {item.fix}' if item.fix else ''}")
+            if item.message != detail or item.fix:  # the only fault has often been said already
+                self.note(f"  {item.pointer or '/'}: {item.message}{f' {item.fix}' if item.fix else ''}")
         if exit_code(error) == Exit.UNREACHABLE:
             self.note("fix: bin/up starts what is missing; bin/manage doctor says what that is.")
 

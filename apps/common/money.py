@@ -23,6 +23,13 @@ def usd(micro_usd: int) -> str:
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
+def cost_text(micro_usd: int, unpriced: int) -> str:
+    """Write what calls cost, of some of which nobody may know the price."""
+    if not unpriced:
+        return f"${usd(micro_usd)}"
+    return f"${usd(micro_usd)} + unknown" if micro_usd else "price unknown"
+
+
 def amounts(**micro_usd: int) -> dict[str, str | int]:
     """Give each amount twice, as `<name>_usd` for people and as `<name>_micro_usd` for sums."""
     both: dict[str, str | int] = {}

@@ -19,7 +19,7 @@ def kinds() -> list[Any]:
     """Give the kinds of providers to choose from: those that are well known first."""
     return [
         *((kind.name, kind.label) for kind in KINDS.values()),
-        ("Others, by litellm's names", [(name, name) for name in others()]),
+        ("Others (through litellm)", list(others().items())),
     ]
 
 

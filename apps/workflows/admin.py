@@ -279,7 +279,16 @@ class ScheduleFireAdmin(HistoryAdmin[ScheduleFire]):
 
 @admin.register(Circuit)
 class CircuitAdmin(HistoryAdmin[Circuit]):
-    list_display = ["name", "failures", "openings", "open_until", "probe_until", "changed_at", "organization"]
+    list_display = [
+        "name",
+        "failures",
+        "last_failure",
+        "openings",
+        "open_until",
+        "probe_until",
+        "changed_at",
+        "organization",
+    ]
     list_select_related = ["organization"]
     search_fields = ["name"]
 

@@ -12,6 +12,7 @@ ERRORS = {
     "not-found": NotFound("No such run."),
     "conflict": Conflict("Not now."),
     "invalid": Invalid("Bad.", errors=[ErrorItem("/nodes/a", "unknown", "No such agent.", "Did you mean 'echo'?")]),
+    "same": Invalid("The key is refused.", errors=[ErrorItem("/key", "refused", "The key is refused.")]),
     "usage": BadRequest("What?"),
     "permission": PermissionDenied("No."),
     "database": django.db.OperationalError("connection refused\nmore"),
@@ -104,6 +105,12 @@ def test_an_error_names_places_and_fixes(run):
     _, _, err = run("fail-with", "invalid")
 
     assert err == "Error: Bad.\n  /nodes/a: No such agent. Did you mean 'echo'?\n"
+
+
+def test_the_only_fault_is_said_once(run):
+    _, _, err = run("fail-with", "same")
+
+    assert err == "Error: The key is refused.\n"
 
 
 def test_an_unforeseen_error_keeps_its_trace(run):

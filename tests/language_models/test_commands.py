@@ -146,6 +146,70 @@ def test_a_default_may_be_set_untested(
     assert server.asked == []
 
 
+def test_a_provider_that_is_there_gets_another_default_and_keeps_its_key(
+    desk: Desk, own: list[str], server: ChatServer, said: Any, typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    said(*own, "--key-env", "MY_KEY")
+
+    told = said("models", "add", "local", "--default", "tiny-1").splitlines()
+    unasked = said("models", "add", "local", "--default", "tiny-2", "--untested")
+
+    assert told == ["Hello", "The provider 'local' is set up, and 'tiny-1' is the default."]
+    assert "'tiny-2' is the default." in unasked
+    assert server.keys == [f"Bearer {KEY}"]
+    (shown,) = json.loads(said("models", "providers", "--json"))["items"]
+    assert (shown["hint"], shown["models"]) == ("****cdef", ["tiny-1", "tiny-2"])
+    with pytest.raises(CommandError, match=r"set up already: --default MODEL"):
+        said("models", "add", "local")
+    with pytest.raises(CommandError, match=r"Settings, Models changes its address"):
+        said("models", "add", "local", "--base-url", "http://127.0.0.1:1/v1")
+
+
+def test_a_provider_that_is_there_gets_another_key_which_is_not_kept_where_it_is_refused(
+    desk: Desk, own: list[str], server: ChatServer, said: Any, typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(*own, "--default", "m")
+    monkeypatch.setenv("MY_KEY", KEY)
+    monkeypatch.setenv("BAD", "sk-bad-0123456789")
+    answers = {f"Bearer {KEY}": Answer()}
+    server.answer = lambda _: answers.get(server.keys[-1], Answer(status=401, error={"error": {"message": "No."}}))
+
+    said("models", "add", "local", "--default", "m", "--key-env", "MY_KEY")
+    with pytest.raises(Invalid, match=r"does not take this key.* 401: No\.$"):
+        said("models", "add", "local", "--default", "n", "--key-env", "BAD")
+
+    assert [line.split() for line in said("models", "providers").splitlines()[1:]] == [
+        ["local", "openai_compatible", server.url, "****cdef", "m"]
+    ]
+
+
+def test_the_default_is_named_and_said_to_go(
+    desk: Desk, server: ChatServer, said: Any, typed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.setting(desk.provider(server))
+    default = ["models", "default"]
+
+    said(*default, "local/other", "--untested")
+    assert [one["name"] for one in json.loads(said("models", "list", "--json"))["items"] if one["is_default"]] == [
+        "other"
+    ]
+    assert said(*default, "smart").split() == ["default", "smart", "served", "by", "local/m"]
+    with pytest.raises(NotFound, match="'smart'"):
+        said(*default, "smrt")
+    server.answer = lambda _: Answer(status=404, error={"error": "No"})
+    with pytest.raises(CommandError, match="unknown_model"):
+        said(*default, "other")
+
+    said("models", "providers")
+    call_command("models", "remove", "other", "--model", "--yes")
+    assert "ask demo/scripted" not in capsys.readouterr().err
+    call_command("models", "remove", "smart", "--model", "--yes")
+    assert "agents that name no model ask demo/scripted" in capsys.readouterr().err
+    said("models", "list")
+    assert [line.split()[-1] for line in said("models", "providers").splitlines()[1:]] == ["-"]
+
+
 def test_a_model_or_a_provider_with_its_key_is_removed(
     desk: Desk, server: ChatServer, organization: Organization, said: Any, typed: Any
 ) -> None:
@@ -174,6 +238,8 @@ def test_another_organization_has_none_of_it(charlie: Any, organization: Organiz
     assert json.loads(said("models", "providers", "--json", *elsewhere)) == {"items": []}
     with pytest.raises(NotFound):
         said("models", "remove", "smart", "--model", "--yes", *elsewhere)
+    with pytest.raises(NotFound):
+        said("models", "default", "smart", "--untested", *elsewhere)
 
 
 def test_budgets_are_listed_with_what_is_left(organization: Organization, said: Any) -> None:
@@ -199,6 +265,13 @@ def test_cost_is_summed_up_for_a_time(organization: Organization, said: Any) -> 
         ["total", "$1.25005", "2"],
     ]
     assert json.loads(said("cost", "report", "--since", "4w", "--json"))["total"]["calls"] == 3
+    spent.call(organization, model="gone", outcome="lost")
+    for _ in range(2):
+        spent.call(organization, model="gone", outcome="failed")
+    spent.call(organization, model="free", is_priced=False, cost=0)
+    assert "free   price unknown" in said("cost", "report", "--since", "7d")
+    assert said("cost", "report", "--since", "7d").splitlines()[0].split()[-2:] == ["FAILED", "LOST"]
+    assert said("cost", "report", "--since", "7d").splitlines()[-1].split()[-2:] == ["2", "1"]
     with pytest.raises(CommandError, match="such as 7d"):
         said("cost", "report", "--since", "soon")
 

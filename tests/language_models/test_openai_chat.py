@@ -1,13 +1,17 @@
 """Models behind a server that speaks OpenAI's chat protocol, asked over real HTTP."""
 
 import json
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from apps.common.asyncio_loop import run_coroutine
 from apps.common.errors import Fatal, NotFound, Retryable
 from apps.integrations.language_models import Attachment, Message, OfferedTool, Request, openai_chat
+from apps.integrations.language_models.openai_chat import Reading
+from apps.integrations.language_models.records import Listener
 from tests.language_models.chat_server import Answer, ChatServer, chatting, in_turn
 from tests.language_models.conftest import KEY, Desk
 
@@ -81,6 +85,31 @@ def test_a_model_whose_price_nobody_knows_is_noted_as_such(desk: Desk, server: C
 
     assert not desk.ask().usage.is_priced
     assert not desk.usage()[0].is_priced
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [({"content": "Tea"}, ["Tea"]), ({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look_up"}}]}, [])],
+    ids=["text", "call"],
+)
+def test_the_first_token_is_of_a_text_or_of_a_call_and_not_the_name_of_the_role(
+    first: dict[str, Any], told: list[str]
+) -> None:
+    heard: list[str] = []
+    begun: list[bool] = []
+    listener = Listener(heard.append)
+
+    async def chunks() -> AsyncIterator[Any]:
+        for delta in ({"role": "assistant", "content": ""}, first):
+            yield {"choices": [{"delta": delta, "finish_reason": None}]}
+            begun.append(listener.first is not None)
+        yield {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+
+    question = Request(model="m", messages=(Message(role="user", content="Hi"),))
+    run_coroutine(Reading("local/m", listener, question).read(chunks()), timeout=10)
+
+    assert begun == [False, True]
+    assert heard == told
 
 
 def test_tools_are_asked_for_with_their_arguments(desk: Desk, server: ChatServer) -> None:
@@ -259,6 +288,25 @@ def test_a_server_that_is_not_there_is_told(desk: Desk) -> None:
         desk.ask()
 
     assert refused.value.code == "connection_failed"
+
+
+def test_a_connection_that_is_refused_has_failed_and_one_that_breaks_off_is_lost(
+    desk: Desk, server: ChatServer
+) -> None:
+    with chatting() as gone:
+        away = desk.provider(gone, name="away")
+    desk.setting(away, "away")
+    desk.setting(desk.provider(server))
+    server.answer = lambda _: Answer("one two three", cut_after=1)
+
+    for name in ("away", "smart"):
+        with pytest.raises(Retryable):
+            desk.ask(name)
+
+    assert {(one.model, one.outcome, one.error) for one in desk.usage()} == {
+        ("away", "failed", "connection_failed"),
+        ("smart", "lost", "connection_failed"),
+    }
 
 
 def test_an_address_that_is_not_public_is_not_asked(desk: Desk, server: ChatServer, settings: Any) -> None:

@@ -72,6 +72,15 @@ def test_what_is_wrong_stands_beside_its_field_and_the_key_is_not_sent_back(brow
     assert "OpenAI needs a key." in text(add(browser.owner, key=""))
 
 
+def test_kinds_that_only_litellm_knows_stand_behind_the_others_by_their_own_names(browser: Browser) -> None:
+    page = browser.owner.get("/settings/models").content.decode()
+    well_known, _, others = page.partition('<optgroup label="Others (through litellm)">')
+
+    assert ">Google Gemini</option>" in well_known
+    assert '<option value="perplexity">Perplexity AI</option>' in others
+    assert '<option value="azure">Azure</option>' in others
+
+
 def test_an_address_that_was_not_seen_is_not_taken(alice: Actor, browser: Browser) -> None:
     add(browser.owner, base_url="https://typed-before.example/v1")
 

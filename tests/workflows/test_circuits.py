@@ -49,7 +49,7 @@ def circuit(room):
 def fail(breaker, circuit, times=5):
     for _ in range(times):
         breaker.enter(circuit)
-        breaker.failed(circuit)
+        breaker.failed(circuit, "Down.")
 
 
 def refusal(breaker, circuit) -> Retryable:
@@ -189,6 +189,22 @@ def test_a_node_that_is_refused_fails_as_retryable_without_a_call(room, bank):
     run = room.finish(workflow({"a": ASK}))
 
     assert (run.error["code"], run.error["retryable"], bank.calls) == ("circuit_open", True, 5)
+    assert run.error["message"] == (
+        "'bank' did not answer several times in a row and is left alone for a while. The last failure: Down."
+    )
+
+
+def test_the_last_failure_is_told_whatever_its_message_holds(room, bank):
+    bank.error = Retryable("Older.")
+    for _ in range(4):
+        room.finish(workflow({"a": ASK}))
+    bank.error = Retryable("Line one\nhas \x00 and \ud800. " + "x" * 5_000)
+    room.finish(workflow({"a": ASK}))
+
+    told = room.finish(workflow({"a": ASK})).error["message"]
+
+    assert "The last failure: Line one has \ufffd and ?. xxx" in told
+    assert len(told) < 400
 
 
 def test_refusals_of_our_own_making_say_nothing_about_the_service(room, bank):
@@ -220,7 +236,7 @@ def test_a_herd_of_calls_meets_a_service_that_comes_back_at_twice_the_usual_rate
                 continue
             seen[int(now)] += 1
             if int(now) in down:
-                breaker.failed(circuit)
+                breaker.failed(circuit, "Down.")
                 due.append((now + chance.uniform(1, 2), number))
             else:
                 breaker.answered(circuit)

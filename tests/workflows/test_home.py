@@ -1,5 +1,6 @@
 """The home page: what needs somebody, how the last day went, and where to go on."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -26,8 +27,8 @@ def brief(organization):
 def test_home_is_for_members_and_tells_of_their_organization_only(browser, brief):
     listed(brief, "failed")
 
-    assert "Market brief" in browser.viewer.get("/").text
-    assert "Market brief" not in browser.stranger.get("/").text
+    assert "/workflows/market-brief" in browser.viewer.get("/").text
+    assert "/workflows/market-brief" not in browser.stranger.get("/").text
     assert browser.anonymous.get("/")["Location"] == "/accounts/login?next=%2F"
 
 
@@ -141,6 +142,23 @@ def test_the_first_steps_go_when_they_are_done(browser, brief, organization):
     assert "First steps" not in browser.owner.get("/").text
 
 
+def test_the_demo_stays_within_reach_after_another_run(browser, brief):
+    button = '<button class="btn{}">'
+    before, viewer = browser.owner.get("/").text, browser.viewer.get("/").text
+    listed(brief)
+    after = browser.owner.get("/").text
+
+    assert "The workflow “Market brief”" in before
+    assert demo_button(before) == button.format(" primary")
+    assert demo_button(after) == button.format("")
+    assert demo_button(viewer) == demo_button(browser.viewer.get("/").text) == ""
+
+
+def demo_button(page):
+    found = re.search(r'(<button class="[^"]*">)<svg[^>]*>.{0,80}</svg>Run the demo</button>', page)
+    return found[1] if found else ""
+
+
 def test_a_model_of_their_own_is_offered_to_who_may_set_it_up(browser, brief):
     owner, viewer = browser.owner.get("/").text, browser.viewer.get("/").text
 
@@ -158,7 +176,7 @@ def test_a_new_model_is_offered_to_run_the_demo_with_until_a_run_has_asked_it(br
     ask_it(organization, run)
 
     assert "smart is the default." in before
-    assert "Five agents at work on smart" in before
+    assert "five agents at work on smart" in before
     assert "Run the demo again with it" not in before, "it has not been run yet"
     assert "Run the demo again with it" in offered
     assert "Run the demo again" not in viewer

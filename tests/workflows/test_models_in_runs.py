@@ -11,10 +11,12 @@ from apps.accounts.models import Organization
 from apps.common.database import release_connection
 from apps.integrations.models import ModelProvider
 from apps.observability.models import Budget, BudgetAccount
+from apps.workflows.management.tree import summary_line
+from apps.workflows.models import Run
 from apps.workflows.services.gallery import run_demo
 from tests.engine.documents import workflow
 from tests.fixtures import Actor, Browser, signed_in
-from tests.language_models.chat_server import Answer, ChatServer, in_turn
+from tests.language_models.chat_server import Answer, ChatServer, chatting, in_turn
 from tests.language_models.conftest import Desk, desk, no_rest, server  # noqa: F401 - fixtures
 from tests.workflows.engine_room import EngineRoom
 
@@ -115,8 +117,28 @@ def test_a_price_that_nobody_knows_is_said_to_be_unknown(room: EngineRoom, smart
 
     assert alice.client.get("/v1/runs").json()["items"][0]["unpriced_calls"] == 1
     assert alice.client.get(f"/v1/runs/{run.pk}?fields=unpriced_calls").json() == {"unpriced_calls": 1}
-    assert "price unknown" in part(alice, run.pk, "inspector?node=ask&tab=model")
-    assert "+ ?" in part(alice, run.pk, "head")
+    tab = part(alice, run.pk, "inspector?node=ask&tab=model")
+    assert "price unknown" in tab
+    assert "$0.00" not in tab
+    assert "price unknown" in part(alice, run.pk, "head")
+    with scope(organization=room.organization):
+        assert summary_line(Run.objects.get(pk=run.pk)).text.endswith("s  price unknown")
+
+
+def test_a_model_that_is_left_alone_is_said_to_have_failed_of_what(
+    room: EngineRoom,
+    desk: Desk,  # noqa: F811
+    alice: Actor,
+) -> None:
+    with chatting() as gone:
+        desk.setting(desk.provider(gone))
+
+    for _ in range(3):
+        run = room.finish(asks())
+
+    assert run.error["code"] == "circuit_open"
+    assert "a while. The last failure: The connection to local/m failed: All connection" in run.error["message"]
+    assert "The last failure: The connection to local/m failed" in part(alice, run.pk, "inspector?node=ask&tab=error")
 
 
 def test_models_that_were_passed_over_and_calls_without_an_answer_are_shown(

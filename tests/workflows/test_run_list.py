@@ -311,7 +311,7 @@ def test_a_run_says_what_its_calls_of_models_cost_as_far_as_anybody_knows(browse
     page = ask(browser.owner).text
 
     costs = {run: cell(page, run) for run in (known, some, none, free)}
-    assert list(costs.values()) == ["$0.0015", "$0.0015 + ?", "unknown", ""]
+    assert list(costs.values()) == ["$0.0015", "$0.0015 + unknown", "price unknown", ""]
     assert "$0.0015" not in ask(browser.stranger).text
 
 

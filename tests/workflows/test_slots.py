@@ -318,7 +318,7 @@ def test_a_slot_is_given_back_however_the_call_ends(room, bank):
 def test_an_open_circuit_takes_no_slot(room, bank, name):
     start_worker(room.worker)
     for _ in range(5):
-        circuits.shared.failed(name)
+        circuits.shared.failed(name, "Down.")
 
     assert room.finish(workflow({"a": CALL})).error["code"] == "circuit_open"
     assert holders() == [None, None]

@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from apps.common import json
 from apps.common.ids import short_id
-from apps.common.money import usd
+from apps.common.money import cost_text, usd
 
 register = template.Library()
 
@@ -167,6 +167,7 @@ def figure(number: float | None) -> str:
 
 
 register.filter("short_id", short_id)
+register.filter("cost", cost_text)
 
 
 @register.filter

@@ -67,7 +67,7 @@ async def fetch(
     except (TimeoutError, httpx.TimeoutException) as error:
         reason = str(error) or f"no answer within {timeout:g} s"
         message = f"{_named(method, url)}: {reason}."
-        raise Retryable(message, code="timeout", in_doubt=bool(answers) or _may_be_out(error)) from None
+        raise Retryable(message, code="timeout", in_doubt=bool(answers) or may_be_out(error)) from None
     except httpx.TransportError as error:
         failure = _transport_failure(_named(method, url), error)
         failure.in_doubt |= bool(answers)
@@ -145,10 +145,11 @@ def _transport_failure(named: str, error: httpx.TransportError) -> Retryable | F
     message = f"{named}: {str(error) or type(error).__name__}."
     if "CERTIFICATE_VERIFY_FAILED" in message:
         return Fatal(message, code="certificate_invalid")
-    return Retryable(message, code="connection_failed", in_doubt=_may_be_out(error))
+    return Retryable(message, code="connection_failed", in_doubt=may_be_out(error))
 
 
-def _may_be_out(error: Exception) -> bool:
+def may_be_out(error: Exception) -> bool:
+    """Tell whether the other side may have got the request that ended so."""
     return not isinstance(error, _NEVER_SENT)
 
 

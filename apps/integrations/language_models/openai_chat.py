@@ -14,7 +14,7 @@ import httpx
 
 from apps.common.errors import BadRequest, Fatal, Retryable, TooLarge
 from apps.common.json import dumps, loads
-from apps.integrations.egress import client
+from apps.integrations.egress import client, may_be_out
 from apps.integrations.language_models.provider_errors import refusal, words_in
 from apps.integrations.language_models.registry import Hear
 from apps.integrations.language_models.shapes import Attachment, Message, Reply, Request, ToolCall, Usage
@@ -48,14 +48,14 @@ class OpenAIChat:
         try:
             async with self._asked(request) as response:
                 return await Reading(self.name, hear, request).read(_chunks(response, self.name))
-        except httpx.TimeoutException:
+        except httpx.TimeoutException as error:
             message = f"{self.name} said nothing for {SILENCE_SECONDS:g} s."
-            raise Retryable(message, code="timeout", in_doubt=True) from None
+            raise Retryable(message, code="timeout", in_doubt=may_be_out(error)) from None
         except httpx.InvalidURL as error:
             raise Fatal(f"The address of {self.name} cannot be used: {error}.", code="invalid_address") from None
         except httpx.TransportError as error:
             message = f"The connection to {self.name} failed: {str(error) or type(error).__name__}."
-            raise Retryable(message, code="connection_failed", in_doubt=True) from None
+            raise Retryable(message, code="connection_failed", in_doubt=may_be_out(error)) from None
 
     def _asked(self, request: Request) -> "_Response":
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
@@ -198,6 +198,7 @@ class Reading:
             self.texts.append(str(text))
             self.hear(str(text))
         for place, call in enumerate(said.get("tool_calls") or ()):
+            self.hear("")
             known = self.calls.setdefault(int(call.get("index", place)), {"id": "", "name": "", "arguments": ""})
             function = call.get("function") or {}
             known["id"] = call.get("id") or known["id"]

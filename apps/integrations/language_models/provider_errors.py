@@ -20,7 +20,7 @@ CHECK_THE_KEY = " Check the provider's key under Settings, Models."
 def refusal(served_by: str, status: int, words: str, headers: Mapping[str, str], *, key: str = "") -> Retryable | Fatal:
     """Give the error for a provider's answer with such a status and words, without the key where they repeat it."""
     words = words.replace(key, "****") if key else words
-    said = f"{served_by} answered {status}: {words.strip()[:LONGEST_WORDS] or 'nothing'}"
+    said = f"{served_by} answered {status}: {words.strip()[:LONGEST_WORDS].rstrip(' .') or 'nothing'}"
     lowered = words.lower()
     if any(mark in lowered for mark in USED_UP):
         return Fatal(f"{said}. Its account has nothing left: see to that with the provider.", code="quota_used_up")

@@ -94,8 +94,8 @@ KINDS: Mapping[str, Kind] = {
 
 
 def kind_of(name: str) -> Kind:
-    """Give a kind of provider; of one that only litellm knows there is no more than the name."""
-    return KINDS.get(name) or Kind(name, name, speaks_openai=False, needs_key=False)
+    """Give a kind of provider; of one that only litellm knows there is no more than what it is called."""
+    return KINDS.get(name) or Kind(name, others().get(name, name), speaks_openai=False, needs_key=False)
 
 
 def telemetry_name_of(name: str, kind: str) -> str:
@@ -114,14 +114,19 @@ def needs_address(kind: str) -> bool:
 
 
 @cache
-def others() -> tuple[str, ...]:
-    """Give the further kinds that litellm knows, by its own names."""
+def others() -> Mapping[str, str]:
+    """Give the further kinds that litellm knows, with what people call them, in the order of that."""
     spec = find_spec("litellm")
     if spec is None or spec.origin is None:
-        return ()
+        return {}
     path = Path(spec.origin).with_name("provider_endpoints_support_backup.json")
     listed = json.loads(path.read_bytes())["providers"].items()
-    return tuple(sorted(name for name, entry in listed if _answers_chats(entry) and name not in KINDS))
+    labels = {name: _label(name, entry) for name, entry in listed if _answers_chats(entry) and name not in KINDS}
+    return dict(sorted(labels.items(), key=lambda item: item[1].casefold()))
+
+
+def _label(name: str, entry: Mapping[str, Any]) -> str:
+    return str(entry.get("display_name", name)).removesuffix(f" (`{name}`)")
 
 
 def _answers_chats(entry: Mapping[str, Any]) -> bool:

@@ -34,7 +34,7 @@ def deaf(_text: str) -> None:
 
 
 class Listener:
-    """Hears an answer, and when its first piece came."""
+    """Hears an answer, and when its first piece came; the piece of a call of a tool has no text."""
 
     def __init__(self, hear: Hear) -> None:
         self._hear = hear
@@ -43,7 +43,8 @@ class Listener:
 
     def __call__(self, text: str) -> None:
         self.first = self.seconds if self.first is None else self.first
-        self._hear(text)
+        if text:
+            self._hear(text)
 
     @property
     def seconds(self) -> float:

@@ -9,7 +9,7 @@ from apps.integrations.language_models.shapes import Reply, Request
 
 DEFAULT = "default"  # the name of whichever model an organization has chosen
 WITHOUT_ANY = "demo/scripted"  # what is asked where none was chosen
-Hear = Callable[[str], None]  # is told each piece of an answer's text as it comes
+Hear = Callable[[str], None]  # is told each piece of an answer's text as it comes; "" for one without
 
 
 class LanguageModel(Protocol):

@@ -7,11 +7,12 @@ from django.db import transaction
 
 from apps.accounts.models import Organization
 from apps.common.errors import ErrorItem, Invalid
+from apps.integrations import selectors
 from apps.integrations.language_models.provider_errors import CHECK_THE_KEY
 from apps.integrations.language_models.providers import kind_of, needs_address
 from apps.integrations.models import ModelProvider, ModelSetting
 from apps.integrations.services import secrets
-from apps.integrations.services.model_providers import add_provider, checked_key, drafted_provider
+from apps.integrations.services.model_providers import add_provider, change_provider, checked_key, drafted_provider
 from apps.integrations.services.model_settings import add_model, change_model, free_name
 from apps.integrations.services.model_trials import Trial, try_key, try_model
 from apps.integrations.vault.sealing import CannotOpen
@@ -53,6 +54,18 @@ def begin_with(
         return Begun(kept, trial, _default(kept, model) if trial.is_answered else None)
 
 
+def begin_again(provider: ModelProvider, *, model: str, key: str, caller: str) -> Begun:
+    """Do what `begin_with` does with a provider that is there; with a key, that is kept instead of its own."""
+    if not key or not model:
+        return choose_default(provider, model, caller=caller)
+    trial = try_key(provider, model, checked_key(key), caller)
+    if not trial.is_answered and trial.code not in KEY_MAY_BE_GOOD:
+        raise _refused(provider, trial)
+    with transaction.atomic():
+        kept = change_provider(provider, {"key": key})
+        return Begun(kept, trial, _default(kept, model) if trial.is_answered else None)
+
+
 def choose_default(provider: ModelProvider, model: str, *, caller: str, untested: bool = False) -> Begun:
     """Make a provider's model the default where it answers, or without asking it where that is wanted."""
     if not model:
@@ -73,6 +86,15 @@ def _key_of(provider: ModelProvider) -> str | None:
         return secrets.opened(provider.key) if provider.key else ""
     except CannotOpen:
         return None
+
+
+@transaction.atomic
+def make_default(name: str) -> ModelSetting:
+    """Make the default what is asked under a name, a model's own or `provider/model`; raises NotFound."""
+    provider, _, model = name.partition("/")
+    if model:
+        return _default(selectors.find_provider(provider), model)
+    return change_model(selectors.find_model(name), {"is_default": True})
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from django.conf import settings
 from apps.common.commands import OrchestraCommand
 from apps.common.ids import short_id
 from apps.common.json import JSON
-from apps.common.money import usd
+from apps.common.money import cost_text
 from apps.observability.selectors import usage
 from apps.workflows import selectors
 from apps.workflows.engine.states import RunStatus
@@ -63,8 +63,8 @@ def report_end(command: OrchestraCommand, run: Run, *, output: bool) -> None:
         command.print_json(started_run(run))
     elif output and run.status == RunStatus.COMPLETED:
         command.print_json(read_value(run.organization_id, run.output))
-    spent = usage.of_run(run.pk).cost_micro_usd
-    cost = f", ${usd(spent)}" if spent else ""
+    spent = usage.of_run(run.pk)
+    cost = f", {cost_text(spent.cost_micro_usd, spent.unpriced)}" if spent.cost_micro_usd or spent.unpriced else ""
     if run.status == RunStatus.COMPLETED:
         command.note(f"completed in {seconds_text(took(run) or 0.0)}{cost}")
         command.next_step(f"bin/manage runs show {short_id(run.pk)}")

@@ -9,7 +9,7 @@ from django.db.models import Count
 
 from apps.common.clock import now
 from apps.common.ids import short_id
-from apps.common.money import usd
+from apps.common.money import cost_text
 from apps.observability.selectors import usage
 from apps.workflows import selectors
 from apps.workflows.models import Approval, NodeRun, Run, RunEvent
@@ -98,8 +98,8 @@ def summary_line(run: Run) -> Line:
     """How far the run is: `[#####-----] 3/7  2.3 s  $0.0008`."""
     done, total = selectors.progress(run)
     filled = round(BAR * done / total) if total else BAR
-    spent = usage.of_run(run.pk).cost_micro_usd
-    cost = f"  ${usd(spent)}" if spent else ""
+    spent = usage.of_run(run.pk)
+    cost = f"  {cost_text(spent.cost_micro_usd, spent.unpriced)}" if spent.cost_micro_usd or spent.unpriced else ""
     bar = f"[{'#' * filled}{'-' * (BAR - filled)}]"
     return Line(f"{bar} {done}/{total}  {run.status}  {seconds_text(took(run) or 0.0)}{cost}", run.status)
 

@@ -4,8 +4,8 @@ What goes through a circuit is measured here too, so its retries are kept within
 
 1. While all is well a call costs no statement: each process looks at most once a second which circuits are not.
 2. Failures that trying again may help are counted in the circuit's row; enough in a row open it.
-3. A call through an open circuit is refused, and told to come back when the circuit has rested, one call after the
-   other and as fast as calls went out before.
+3. A call through an open circuit is refused. It is told the last failure, and to come back when the circuit has rested,
+   one call after the other and as fast as calls went out before.
 4. After the rest one call goes through. Its answer closes the circuit, its failure opens it for twice as long.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from apps.common.errors import Retryable
 from apps.common.json import JSON
+from apps.workflows.engine.errors import shorten
 from apps.workflows.engine.pacing import BreakerPolicy, Meter, Queue, RetryBudget
 from apps.workflows.nodes.base import Deferred, NodeError
 from apps.workflows.services.raised import error_of
@@ -27,6 +28,7 @@ from apps.workflows.store.database import TRANSIENT, look, transaction
 
 POLICY = BreakerPolicy()
 LOOK_EVERY = 1.0  # seconds
+LONGEST_MESSAGE = 300  # characters of a failure that are kept
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Breaker:
         trouble = self._troubled.get(circuit)
         is_open = trouble is not None and trouble.opens_in is not None
         if trouble is not None and is_open and not self._may_probe(circuit, trouble):
-            raise self._refused(circuit, self._left(trouble))
+            raise self._refused(circuit, trouble)
         with self._lock:
             local = self._local.setdefault(circuit, Local())
             now = self._clock()
@@ -78,10 +80,10 @@ class Breaker:
                 circuits.succeed(tx, circuit)
             self._look_again()
 
-    def failed(self, circuit: Name) -> None:
-        """Notes a failure that trying again may help."""
+    def failed(self, circuit: Name, message: str) -> None:
+        """Notes a failure that trying again may help, with what it said."""
         with suppress(*TRANSIENT), transaction() as tx:
-            circuits.fail(tx, circuit, POLICY)
+            circuits.fail(tx, circuit, _short(message), POLICY)
         self._look_again()
 
     def _look(self) -> None:
@@ -111,17 +113,15 @@ class Breaker:
             return circuits.probe(tx, circuit, POLICY)
         return False
 
-    def _refused(self, circuit: Name, left: float) -> Retryable:
-        now = self._clock()
+    def _refused(self, circuit: Name, trouble: Trouble) -> Retryable:
+        now, left = self._clock(), self._left(trouble)
         with self._lock:
             local = self._local.setdefault(circuit, Local())
             local.queue = local.queue or Queue(local.meter.rate(now))
             wait = local.queue.place(now=now, opens_at=now + max(left, 1.0))
-        return Retryable(
-            f"'{circuit[1]}' did not answer several times in a row and is left alone for a while.",
-            retry_after=wait,
-            code="circuit_open",
-        )
+        message = f"'{circuit[1]}' did not answer several times in a row and is left alone for a while."
+        why = f" The last failure: {trouble.last_failure}" if trouble.last_failure else ""
+        return Retryable(message + why, retry_after=wait, code="circuit_open")
 
 
 def _over_budget(circuit: Name, wait: float) -> Deferred:
@@ -164,10 +164,16 @@ def through_async(
 
 def note(breaker: Breaker, circuit: Name, error: Exception | None) -> None:
     """Notes how a call ended."""
-    if error is not None and error_of(error).retryable:
-        breaker.failed(circuit)
+    if error is not None and (failure := error_of(error)).retryable:
+        breaker.failed(circuit, failure.message)
     else:
         breaker.answered(circuit)
+
+
+def _short(message: str) -> str:
+    """The message in one line that the table stores; code that anybody wrote may have put anything into it."""
+    line = " ".join(message.replace("\x00", "\ufffd").encode("utf-8", "replace").decode().split())
+    return shorten(line, LONGEST_MESSAGE)
 
 
 shared = Breaker()

@@ -15,9 +15,10 @@ Name = tuple[UUID, str]  # an organization, and a tool with what it calls
 _FAIL = """
 with old as (delete from workflows_circuit where changed_at < clock_timestamp() - interval '1 hour'
     and (organization_id, name) <> (%(organization)s, %(name)s))
-insert into workflows_circuit as c (id, organization_id, name, failures, openings, changed_at)
-values (%(id)s, %(organization)s, %(name)s, 1, 0, clock_timestamp())
+insert into workflows_circuit as c (id, organization_id, name, failures, last_failure, openings, changed_at)
+values (%(id)s, %(organization)s, %(name)s, 1, %(message)s, 0, clock_timestamp())
 on conflict (organization_id, name) do update set changed_at = clock_timestamp(), probe_until = null,
+    last_failure = excluded.last_failure,
     failures = case when c.changed_at < clock_timestamp() - interval '1 hour' then 1 else c.failures + 1 end,
     openings = case when c.changed_at < clock_timestamp() - interval '1 hour' then 0 else c.openings end
 returning failures, openings, open_until > clock_timestamp() as is_open
@@ -39,7 +40,7 @@ returning id
 """
 _TROUBLED = """
 select organization_id, name, extract(epoch from greatest(open_until, probe_until) - clock_timestamp())::float8 as rest,
-    open_until is not null as opened
+    open_until is not null as opened, last_failure
 from workflows_circuit
 """
 
@@ -49,12 +50,13 @@ class Trouble:
     """What is known of a circuit that is not well."""
 
     opens_in: float | None  # seconds until a call may go through; below 0: one may now; None: all may
+    last_failure: str  # its message
 
 
-def fail(tx: Transaction, circuit: Name, policy: BreakerPolicy) -> None:
-    """Notes a call that failed as retryable, and opens the circuit when it was one too many."""
+def fail(tx: Transaction, circuit: Name, message: str, policy: BreakerPolicy) -> None:
+    """Notes a call that failed as retryable, with what it said, and opens the circuit when it was one too many."""
     organization, name = circuit
-    row = tx.row(_FAIL, id=uuid7(), organization=organization, name=name)
+    row = tx.row(_FAIL, id=uuid7(), organization=organization, name=name, message=message)
     if row and row["failures"] >= policy.failures and not row["is_open"]:
         rest = rest_of(policy, row["openings"] + 1)
         tx.execute(_OPEN, organization=organization, name=name, openings=row["openings"], rest=rest)
@@ -73,4 +75,7 @@ def probe(tx: Transaction, circuit: Name, policy: BreakerPolicy) -> bool:
 def troubled(tx: Transaction) -> Iterator[tuple[Name, Trouble]]:
     """Every circuit that is not well."""
     for row in tx.rows(_TROUBLED):
-        yield (row["organization_id"], row["name"]), Trouble(row["rest"] if row["opened"] else None)
+        yield (
+            (row["organization_id"], row["name"]),
+            Trouble(row["rest"] if row["opened"] else None, row["last_failure"]),
+        )

@@ -5,12 +5,12 @@ from typing import Any
 
 from apps.common.clock import now
 from apps.common.commands import OrchestraCommand, argument, subcommand
-from apps.common.money import usd
+from apps.common.money import cost_text
 from apps.observability.selectors import usage
 from apps.observability.selectors.usage import Sums
 from apps.observability.serializers.usage import group_json, sums_json
 
-FIGURES = ("cost", "calls", "in", "out", "failed")
+FIGURES = ("cost", "calls", "in", "out", "failed", "lost")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -45,9 +45,10 @@ class Command(OrchestraCommand):
 def _row(group: str, sums: Sums) -> dict[str, Any]:
     return {
         "group": group,
-        "cost": f"${usd(sums.cost_micro_usd)}",
+        "cost": cost_text(sums.cost_micro_usd, sums.unpriced),
         "calls": f"{sums.calls:,}",
         "in": f"{sums.input_tokens:,}",
         "out": f"{sums.output_tokens:,}",
-        "failed": sums.failed + sums.lost,
+        "failed": sums.failed,
+        "lost": sums.lost,
     }
