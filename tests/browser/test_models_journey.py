@@ -50,6 +50,20 @@ def paused(organization: Organization) -> Any:
     return run
 
 
+def test_nobody_types_a_model_that_the_chosen_provider_takes_away(tabs: Tabs, alice: Actor) -> None:
+    page = tabs.open("/settings/models", alice)
+    held: list[Any] = []
+    page.route("**/settings/models?*", lambda route: held.append(route))  # noqa: PLW0108 - it takes no built-in
+    model = page.get_by_label("Model", exact=True)
+
+    page.get_by_label("Provider").select_option(label="Anthropic")
+    expect(model).to_be_disabled()
+    held[0].continue_()
+
+    expect(model).to_have_value("claude-haiku-4-5")
+    expect(model).to_be_enabled()
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_key_a_default_and_a_test(tabs: Tabs, alice: Actor, server: ChatServer, width: int) -> None:
     page = tabs.open("/settings/models", alice, width=width)
