@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from django_scopes import scope, scopes_disabled
 
+from apps.common.errors import NotFound
+from apps.integrations.language_models.resolving import resolve
 from apps.integrations.models import ModelProvider, ModelSetting, Secret
 from apps.integrations.services import secrets
 from apps.observability.models import Budget, Usage
@@ -343,3 +345,17 @@ def test_the_demo_model_can_be_tried_too(desk: Desk, alice: Actor) -> None:
 
 def test_a_viewer_tries_no_model(bob: Actor) -> None:
     assert post(bob, "/v1/models/demo/scripted/test", None).status_code == 403
+
+
+def test_nothing_of_another_organization_answers_to_a_name(alice: Actor, charlie: Actor) -> None:
+    places = {alice: "http://127.0.0.1:9/v1", charlie: "http://127.0.0.1:10/v1"}
+    for actor, url in places.items():
+        assert post(actor, "/v1/model-providers", {**OWN, "base_url": url}).status_code == 201
+
+    for actor, url in places.items():
+        found: Any = resolve(actor.organization.pk, "local/m").model
+        assert (found.base_url, found.key) == (url, KEY)
+
+    charlie.client.delete("/v1/model-providers/local")
+    with pytest.raises(NotFound):
+        resolve(charlie.organization.pk, "local/m")

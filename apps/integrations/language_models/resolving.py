@@ -13,6 +13,7 @@ from apps.integrations.language_models import registry
 from apps.integrations.language_models.prices import FREE, Price, known_price
 from apps.integrations.language_models.providers import KINDS, OWN, telemetry_name_of
 from apps.integrations.language_models.registry import DEFAULT, WITHOUT_ANY, LanguageModel
+from apps.integrations.language_models.rows import rows_for
 from apps.integrations.models import ModelProvider, ModelSetting
 from apps.integrations.services import secrets
 
@@ -38,7 +39,7 @@ def resolve(organization_id: UUID, name: str) -> Found:
     Raises NotFound naming the nearest one, or Fatal where its key cannot be opened.
     """
     with scope(organization=organization_id):
-        found = _found(name) if name not in {"", DEFAULT} else _default()
+        found = _default(organization_id) if name in {"", DEFAULT} else _found(organization_id, name)
         if found is None:
             raise NotFound(f"There is no model '{name}'.{_remedy(name)}", code="unknown_model")
         return found
@@ -71,19 +72,18 @@ def default_name() -> str:
     return chosen or WITHOUT_ANY
 
 
-def _default() -> Found | None:
-    chosen = ModelSetting.objects.filter(is_default=True).select_related("provider__key").first()
-    return _set_up(chosen) if chosen else _found(WITHOUT_ANY)
+def _default(organization_id: UUID) -> Found | None:
+    chosen, _ = rows_for(organization_id, "")
+    return _set_up(chosen) if chosen else _found(organization_id, WITHOUT_ANY)
 
 
-def _found(name: str) -> Found | None:
-    setting = ModelSetting.objects.filter(name=name).select_related("provider__key").first()
+def _found(organization_id: UUID, name: str) -> Found | None:
+    served_by, _, model = name.partition("/")
+    setting, provider = rows_for(organization_id, name, served_by if model else "")
     if setting is not None:
         return _set_up(setting)
     if (own := registry.find(name)) is not None:
         return Found(name, own, FREE)
-    served_by, _, model = name.partition("/")
-    provider = ModelProvider.objects.filter(name=served_by).select_related("key").first() if model else None
     return None if provider is None else Found(name, chat(provider, model), price_of(provider, model))
 
 

@@ -9,7 +9,7 @@ A process that dies between 1 and 3 leaves its money put aside. `expire_calls` c
 is over: what nobody knows is counted as the worst, so that a cap holds whatever dies.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -262,21 +262,19 @@ def _worst(call: Usage, took: Figures = NOTHING) -> Figures:
 
 def _end(call: UUID, figures_of: Callable[[Usage], Figures], **ending: str) -> None:
     with transaction.atomic(), scopes_disabled():
+        # Most calls count against no budget, and then one statement is enough: nothing was put aside.
+        uncapped = Usage.objects.filter(pk=call, outcome=Outcome.UNDER_WAY, accounts=[])
+        if uncapped.update(**ending, **vars(figures_of(Usage()))):
+            return
         found = Usage.objects.select_for_update().filter(pk=call, outcome=Outcome.UNDER_WAY).first()
         if found is None:
             return
         figures = figures_of(found)
-        for account in _locked(found.accounts):
+        for account in BudgetAccount.objects.select_for_update().filter(pk__in=found.accounts).order_by("pk"):
             account.reserved_micro_usd -= found.reserved_micro_usd
             account.spent_micro_usd += figures.cost_micro_usd
             account.save(update_fields=["reserved_micro_usd", "spent_micro_usd"])
         Usage.objects.filter(pk=call).update(reserved_micro_usd=0, **ending, **vars(figures))
-
-
-def _locked(accounts: Sequence[UUID]) -> Iterable[BudgetAccount]:
-    """The accounts, in the order that all lock them in."""
-    # Most calls count against no budget, and then nothing need be asked.
-    return BudgetAccount.objects.select_for_update().filter(pk__in=accounts).order_by("pk") if accounts else ()
 
 
 def _expiry(seconds: float) -> CombinedExpression:
