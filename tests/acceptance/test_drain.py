@@ -123,7 +123,10 @@ def rows(orchestra: RunningOrchestra, sql: LiteralString, parameter: object) -> 
 
 
 def is_running(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it has ended between the two
+        return False
 
 
 def submit(orchestra: RunningOrchestra, node: dict[str, Any]) -> str:
