@@ -160,13 +160,10 @@ def test_a_provider_that_is_away_says_nothing_about_a_prompt(alice, guide, parro
     assert sum(one["visits"] for one in shown(alice)["versions"]) == 0
 
 
-@WORKING
-def test_what_is_counted_for_a_trial_that_is_gone_is_lost_quietly(alice, guide):
-    start(alice)
-    with scope(organization=alice.organization):
-        AgentTrial.objects.all().delete()
-        visit(alice)
+def test_what_is_counted_for_a_trial_that_is_gone_is_lost_quietly(alice):
+    count_visit(uuid4(), 1, alice.organization.pk, failed=False)
 
+    with scope(organization=alice.organization):
         assert not AgentTrialFigures.objects.exists()
 
 
@@ -269,8 +266,8 @@ def test_another_pair_has_to_wait(alice, guide):
     [
         ({"against": 2, "percent": 20}, 422, "/against"),  # itself
         ({"against": 9, "percent": 20}, 404, None),
-        ({"against": 1, "percent": 0}, 400, "/percent"),
-        ({"against": 1, "percent": 100}, 400, "/percent"),
+        ({"against": 1, "percent": 0}, 422, "/percent"),
+        ({"against": 1, "percent": 100}, 422, "/percent"),
         ({"against": "x", "percent": 20}, 400, "/against"),
         ({"against": 1}, 400, "/percent"),
         ({"against": 1, "percent": 20, "more": 1}, 400, "/more"),
@@ -349,7 +346,6 @@ def test_a_version_is_put_on_trial_and_kept_on_its_page(browser, alice, guide):
         ("trial", {"against": "1", "percent": "100"}, "from 1 to 99"),
         ("trial", {"against": "2", "percent": "20"}, "is the newest"),
         ("trial/end", {"keep": "1"}, "is on trial"),
-        ("versions/1/restore", {}, ""),
     ],
 )
 def test_what_cannot_be_done_is_said_on_the_page(browser, alice, guide, path, fields, words):

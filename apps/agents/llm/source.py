@@ -18,7 +18,6 @@ from apps.agents.models import AgentVersion
 from apps.agents.registry import AgentType, Kind, register_source
 from apps.agents.sdk import Agent
 from apps.agents.services import trials
-from apps.agents.services.definitions import trial_of
 from apps.common.database import on_thread
 from apps.common.errors import Fatal, NotFound
 from apps.common.json import JSON, dumps
@@ -46,7 +45,7 @@ class PromptAgent(Agent):
     def _pinned(self, ctx: Context) -> str:
         """The id of the version that works at this visit, and of the trial that it is in."""
         with scope(organization=ctx.organization_id):
-            trial = trial_of(self.version.agent)
+            trial = selectors.trial_of(self.version.agent)
             if trial is None:
                 return selectors.pin_of(self.version)
             number = trials.chosen(trial, str(ctx.session_name or ctx.run_id or uuid4()))

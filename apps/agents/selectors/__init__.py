@@ -29,7 +29,7 @@ from apps.agents.selectors.roles import (
     role_state,
     roles,
 )
-from apps.agents.selectors.trials import Arm, arms, ended_trials, find_trial, verdict
+from apps.agents.selectors.trials import Arm, arms, ended_trials, find_trial, trial_of, verdict
 
 __all__ = [
     "PIN",
@@ -62,6 +62,7 @@ __all__ = [
     "roles",
     "spent_today",
     "state_of",
+    "trial_of",
     "verdict",
     "version_by_id",
 ]

@@ -33,10 +33,14 @@ class Arm:
     usd: float | None
 
 
+def trial_of(agent: AgentDefinition) -> AgentTrial | None:
+    """Give the trial of an agent's versions that is going on."""
+    return agent.trials.select_related("agent").filter(ended_at=None).first()
+
+
 def find_trial(name: str) -> AgentTrial:
     """Give the trial of an agent's versions that is going on, or raise NotFound."""
-    agent = find_agent(name)
-    found = AgentTrial.objects.select_related("agent").filter(agent=agent, ended_at=None).first()
+    found = trial_of(find_agent(name))
     if found is None:
         raise NotFound(f"No version of '{name}' is on trial.", code="no_trial")
     return found

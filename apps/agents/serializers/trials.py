@@ -15,7 +15,7 @@ class StartTrialSerializer(StrictSerializer):
     """A version to compare the newest with."""
 
     against = serializers.IntegerField(min_value=1, help_text="The older version, which does the rest of the work.")
-    percent = serializers.IntegerField(min_value=1, max_value=99, help_text="Of the visits, for the newest version.")
+    percent = serializers.IntegerField(help_text="Of the visits, for the newest version: from 1 to 99.")
 
 
 class EndTrialSerializer(StrictSerializer):

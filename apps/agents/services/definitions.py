@@ -9,10 +9,10 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from apps.accounts.models import Organization
-from apps.agents import registry
+from apps.agents import registry, selectors
 from apps.agents.llm.offers import workflow_names
 from apps.agents.llm.spec import AgentSpec
-from apps.agents.models import AgentDefinition, AgentTrial, AgentVersion
+from apps.agents.models import AgentDefinition, AgentVersion
 from apps.agents.sdk import AGENT_NAME
 from apps.common.errors import Conflict, ErrorItem, Invalid
 from apps.common.json import JSON
@@ -73,7 +73,7 @@ def save_agent(
     newest = agent.versions.select_related("agent").filter(number=agent.latest_version).first()
     if newest is not None and newest.document == spec.document():
         return Saved(newest, is_new_agent=False, is_new_version=False)
-    if (trial := trial_of(agent)) is not None:
+    if (trial := selectors.trial_of(agent)) is not None:
         message = f"Version {trial.candidate} of '{name}' is on trial: decide for one of its versions first."
         raise Conflict(message, code="trial_on")
     agent.latest_version += 1
@@ -87,11 +87,6 @@ def save_agent(
         created_by=by,
     )
     return Saved(version, is_new_agent=is_new, is_new_version=True)
-
-
-def trial_of(agent: AgentDefinition) -> AgentTrial | None:
-    """Give the trial of the agent's versions that is going on."""
-    return agent.trials.filter(ended_at=None).first()
 
 
 def archive_agent(agent: AgentDefinition) -> None:

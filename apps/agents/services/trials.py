@@ -19,7 +19,7 @@ from apps.accounts.models import Organization
 from apps.agents import selectors
 from apps.agents.llm.spec import AgentSpec
 from apps.agents.models import AgentDefinition, AgentTrial, AgentTrialFigures, AgentVersion
-from apps.agents.services.definitions import save_agent, trial_of
+from apps.agents.services.definitions import save_agent
 from apps.common.errors import Conflict, ErrorItem, Invalid
 
 BUCKETS = 100  # a percent each
@@ -38,10 +38,13 @@ def start_trial(*, organization: Organization, name: str, against: int, percent:
     """Give the newest version of an agent this share of the visits, and an older one the rest.
 
     A trial of the same two goes on with the new share. Raises NotFound for an agent or version that is not there,
-    Invalid for a version that cannot stand beside the newest, and Conflict where another trial is on.
+    Invalid for a share that is none and for a version that cannot stand beside the newest, and Conflict where another
+    trial is on.
     """
+    if not 1 <= percent < BUCKETS:
+        raise _invalid("percent", "The share is a whole number from 1 to 99: both versions work.")
     agent = _locked(name)
-    going_on = trial_of(agent)
+    going_on = selectors.trial_of(agent)
     if going_on is not None and going_on.baseline != against:
         message = f"Version {going_on.candidate} is on trial beside version {going_on.baseline}: decide that one first."
         raise Conflict(message, code="trial_on")
@@ -119,12 +122,13 @@ def _locked(name: str) -> AgentDefinition:
 def _check_pair(name: str, candidate: int, against: int) -> None:
     """Raise Invalid where nobody could use one version in place of the other."""
     if against == candidate:
-        raise _not_beside(f"Version {against} is the newest: name an older one that does the rest of the work.")
+        raise _invalid("against", f"Version {against} is the newest: name an older one that does the rest of the work.")
     newer, older = (_spec(name, number) for number in (candidate, against))
     if (newer.input_schema, newer.output_schema) != (older.input_schema, older.output_schema):
-        raise _not_beside(
+        raise _invalid(
+            "against",
             f"Version {against} takes or gives something else than version {candidate}: those who use the agent "
-            "would notice. Compare versions with the same `input_schema` and `output_schema`."
+            "would notice. Compare versions with the same `input_schema` and `output_schema`.",
         )
 
 
@@ -132,5 +136,5 @@ def _spec(name: str, number: int) -> AgentSpec:
     return AgentSpec.model_validate(selectors.find_version(name, number).document)
 
 
-def _not_beside(message: str) -> Invalid:
-    return Invalid(message, code="invalid_trial", errors=[ErrorItem("/against", "invalid_trial", message)])
+def _invalid(field: str, message: str) -> Invalid:
+    return Invalid(message, code="invalid_trial", errors=[ErrorItem(f"/{field}", "invalid_trial", message)])

@@ -11,14 +11,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apps.accounts.access import bucket, refuse_excess
 from apps.accounts.models import Capability
 from apps.accounts.pages import PageRequest, is_fragment, page
-from apps.agents import lists, registry
+from apps.agents import lists, registry, selectors
 from apps.agents.builtin import onboarding
 from apps.agents.llm.source import PromptAgentType
 from apps.agents.llm.spec import AgentSpec
 from apps.agents.registry import AgentType
 from apps.agents.roles.catalogue import is_role
 from apps.agents.services import merit
-from apps.agents.services.definitions import trial_of
 from apps.agents.services.execution import execute
 from apps.agents.services.merit import Choice
 from apps.agents.views.editing import LEAVES, LEVELS_OF_PERSONAL_DATA
@@ -122,7 +121,7 @@ def _own(agent_type: AgentType) -> dict[str, Any] | None:
     )
     return {
         "version": agent_type.version,
-        "trial": trial_of(agent_type.version.agent),
+        "trial": selectors.trial_of(agent_type.version.agent),
         "spec": spec,
         "tools": [(grant, effects.get(grant.tool, "gone"), leaves[grant.approval]) for grant in spec.tools],
         "asked": [(grant, leaves[grant.approval]) for grant in spec.agents],

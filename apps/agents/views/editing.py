@@ -24,7 +24,6 @@ from apps.agents.services.definitions import (
     checked_spec,
     save_agent,
     spec_of,
-    trial_of,
 )
 from apps.agents.services.starts import STARTS, find_start
 from apps.common import yaml
@@ -230,7 +229,7 @@ def _editor(request: PageRequest, draft: Draft, *, is_new: bool, hint: str = "")
         "is_new": is_new,
         "hint": hint,
         "starts": STARTS if is_new else (),
-        "trial": None if is_new else trial_of(selectors.find_agent(draft.name)),
+        "trial": None if is_new else selectors.trial_of(selectors.find_agent(draft.name)),
         "first": first,
         "faults": faults_by_field(draft.faults),
         "is_refused": bool(draft.faults or draft.detail) and draft.newer is None,

@@ -19,9 +19,6 @@ MOST_DIGITS = 9  # of a number that fits the column
 def start(request: PageRequest, name: str) -> HttpResponse:
     """Give the newest version a share of the work, or another share."""
     against, percent = _number(request, "against"), _number(request, "percent")
-    if not 1 <= percent <= 99:  # noqa: PLR2004 - both versions work
-        messages.error(request, "The share is a whole number from 1 to 99.")
-        return _back(name)
     organization, by = request.access.organization, request.access.actor
     try:
         began = start_trial(organization=organization, name=name, against=against, percent=percent, by=by)

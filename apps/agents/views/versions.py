@@ -11,7 +11,7 @@ from apps.accounts.pages import PageRequest, is_fragment, page
 from apps.agents import selectors
 from apps.agents.serializers.definitions import file_of
 from apps.agents.serializers.trials import trial_json
-from apps.agents.services.definitions import save_agent, trial_of
+from apps.agents.services.definitions import save_agent
 from apps.agents.views.trials import USUAL_PERCENT
 from apps.common import yaml
 from apps.common.diffs import lines_of_diff, yaml_diff
@@ -29,7 +29,7 @@ def versions(request: PageRequest, name: str) -> HttpResponse:
     context = {
         "agent": agent,
         "versions": agent.versions.defer("document").order_by("-number")[:MOST_VERSIONS],
-        "trial": trial_json(trial) if (trial := trial_of(agent)) else None,
+        "trial": trial_json(trial) if (trial := selectors.trial_of(agent)) else None,
         "ended_trials": selectors.ended_trials(agent)[:MOST_TRIALS],
         "older": range(agent.latest_version - 1, 0, -1)[:MOST_VERSIONS],
         "usual_percent": USUAL_PERCENT,

@@ -167,8 +167,6 @@ class Command(OrchestraCommand):
             self.item(version_json(kept), f"The trial has ended. Version {kept.number} of '{name}' works.")
             return
         if against is not None:
-            if not 1 <= percent <= 99:  # noqa: PLR2004 - both versions work
-                raise BadRequest("--percent is a whole number from 1 to 99.")
             start_trial(against=against, percent=percent, **mine)
         self._show_trial(selectors.find_trial(name))
 
